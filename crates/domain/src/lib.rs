@@ -1,1 +1,32 @@
+//! The nouns of Creel: typed ids, specifications and state machines.
+//!
+//! Pure by rule: nothing here reads a clock, draws a random number, does I/O or awaits. Time and
+//! randomness come in as arguments, so every decision can be tested as a table.
 
+mod agent;
+mod health;
+mod id;
+mod limits;
+mod model;
+mod money;
+mod name;
+mod observed;
+mod reconcile;
+mod sandbox;
+mod session;
+mod turn;
+
+pub use agent::{Agent, AgentFiles, AgentSpec, AgentState, FileTooLong, Intent, Runtime};
+pub use health::{BridgeHealth, RuntimeHealth, RuntimeState};
+pub use id::{
+    AgentId, BadId, CallId, EventId, MessageId, OrgId, ProviderId, SandboxId, TokenId, TurnId, UserId,
+};
+pub use limits::{BadLimits, Limits};
+pub use model::{BadModelName, ModelName};
+pub use money::MicroUsd;
+pub use name::{BadName, Name};
+pub use observed::Observed;
+pub use reconcile::{Deadlines, Situation, Step, agent_state, next_steps};
+pub use sandbox::{Generation, ImageName, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
+pub use session::{BadSessionName, SessionName};
+pub use turn::{Turn, TurnEvent, TurnFailure, TurnStatus};

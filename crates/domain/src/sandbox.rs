@@ -1,0 +1,167 @@
+//! The isolated place where one agent runs, as the supervisor is told of it and tells of it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentFiles, AgentId, Limits, ModelName, Name, Runtime, SandboxId};
+
+/// Grows by one with every change of what is wanted. Whoever acts refuses an older one.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(transparent)]
+pub struct Generation(pub u64);
+
+impl Generation {
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// What is wanted of a sandbox: the one verb's object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "target", deny_unknown_fields)]
+pub enum Target {
+    Running {
+        spec: Box<SandboxSpec>,
+    },
+    /// No process; the volume is kept.
+    Stopped,
+    /// Nothing is kept.
+    Gone,
+}
+
+/// Everything needed to make a sandbox. Holds no secret: all of it can be read from inside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxSpec {
+    pub agent: AgentId,
+    pub name: Name,
+    pub runtime: Runtime,
+    /// The model by name; which provider and key stand behind it is decided outside.
+    pub model: ModelName,
+    pub files: AgentFiles,
+    pub limits: Limits,
+    /// Another value than the running one means: make the sandbox anew, even if all else is equal.
+    pub incarnation: u64,
+}
+
+impl SandboxSpec {
+    /// The image this runtime runs from.
+    pub fn image(&self) -> ImageName {
+        match self.runtime {
+            Runtime::Openclaw => ImageName::Openclaw,
+            Runtime::Lite => ImageName::Lite,
+        }
+    }
+}
+
+/// A read-only root directory shared by all sandboxes of a runtime.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageName {
+    Openclaw,
+    Lite,
+}
+
+impl ImageName {
+    pub const ALL: [Self; 2] = [Self::Lite, Self::Openclaw];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Openclaw => "openclaw",
+            Self::Lite => "lite",
+        }
+    }
+}
+
+impl std::fmt::Display for ImageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for ImageName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|image| image.as_str() == text)
+            .ok_or_else(|| format!("there is no image `{text}`: the images are `lite` and `openclaw`"))
+    }
+}
+
+/// What the supervisor last saw of a sandbox. A sandbox that is gone is simply not listed.
+///
+/// ```text
+/// Requested → Starting → Running → Stopping → Stopped
+///                 ↘ Faulted (retried at `retry_at`) ↙
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxReport {
+    pub sandbox: SandboxId,
+    /// The newest generation the supervisor has accepted.
+    pub generation: Generation,
+    /// Whether `state` is already the one that this generation asks for.
+    pub converged: bool,
+    pub state: SandboxState,
+    /// First of the 65 536 host uids that belong to this sandbox: who may speak on its uplink socket.
+    pub uid_base: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum SandboxState {
+    /// Accepted, waiting for something of the host.
+    Requested {
+        waiting: Waiting,
+        since: Timestamp,
+    },
+    Starting {
+        attempt: u32,
+        since: Timestamp,
+    },
+    /// Its first process runs. Whether the runtime answers is the bridge's to say.
+    Running {
+        since: Timestamp,
+    },
+    Stopping {
+        since: Timestamp,
+    },
+    Stopped {
+        since: Timestamp,
+    },
+    /// It failed to start, or ended by itself, `attempts` times in a row.
+    Faulted {
+        reason: String,
+        attempts: u32,
+        since: Timestamp,
+        retry_at: Timestamp,
+    },
+}
+
+/// What a requested sandbox waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "waiting")]
+pub enum Waiting {
+    /// Its turn.
+    Turn,
+    /// An image that is being built.
+    Image { image: ImageName, percent: u8 },
+    /// An image that nobody is building, with what is known about why.
+    NoImage { image: ImageName, reason: String },
+}
