@@ -1,1 +1,30 @@
+//! The public HTTP contract: what may be asked under `/v1`, what is answered, and how errors look.
+//!
+//! `control` serves these types, `openapi/public.json` is generated from them, and the client in
+//! [`client`] speaks them; nothing else defines the API.
 
+mod agents;
+mod chat;
+pub mod client;
+mod events;
+mod files;
+mod platform;
+mod problem;
+mod providers;
+mod usage;
+
+pub use agents::{Agent, AgentList, CreateAgent, LimitsPatch, PatchAgent};
+pub use chat::{ChatRequest, Message, MessageList, Role, Session, SessionList, ToolCall, Turn, TurnState};
+pub use events::{Event, EventList};
+pub use files::{Entry, EntryKind, EntryList, Exec, ExecResult, LogLine};
+pub use platform::{Host, Identity, Image, ImageList, ImageProgress, Version};
+pub use problem::{ErrorCode, Problem};
+pub use providers::{AddProvider, Provider, ProviderKind, ProviderList, ProviderTest};
+pub use usage::{UsageGroup, UsageReport, UsageRow};
+
+/// Header that makes a create safe to send again: 1 to 128 visible ASCII characters, kept 24 hours.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Page size when none is asked for, and the largest.
+pub const DEFAULT_PAGE: u32 = 50;
+pub const MAX_PAGE: u32 = 200;

@@ -1,0 +1,90 @@
+//! `/v1/agents`: what an org owns.
+
+use creel_domain::{AgentFiles, AgentId, AgentState, Generation, Intent, Limits, ModelName, Name, Runtime};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    pub id: AgentId,
+    pub name: Name,
+    pub runtime: Runtime,
+    pub model: ModelName,
+    pub files: AgentFiles,
+    pub limits: Limits,
+    /// What its owner wants.
+    pub intent: Intent,
+    /// Where it stands.
+    pub status: AgentState,
+    /// Grows with every change; the `ETag` of the agent, for `If-Match`.
+    pub revision: Generation,
+    pub created_at: Timestamp,
+    pub changed_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentList {
+    pub items: Vec<Agent>,
+    /// Give it as `cursor` to get what follows; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// `POST /v1/agents`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAgent {
+    pub name: Name,
+    /// `openclaw` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Runtime>,
+    /// `demo/demo` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelName>,
+    #[serde(default)]
+    pub files: AgentFiles,
+    #[serde(default)]
+    pub limits: LimitsPatch,
+}
+
+/// `PATCH /v1/agents/{agent}`: only what is given changes. Needs `If-Match` with the agent's revision.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchAgent {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<AgentFiles>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsPatch>,
+    /// `run` starts it, `stop` stops it. Deleting is `DELETE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+}
+
+/// Limits that differ from the runtime's defaults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsPatch {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+}
+
+impl LimitsPatch {
+    pub fn apply(&self, base: Limits) -> Limits {
+        Limits {
+            memory_bytes: self.memory_bytes.unwrap_or(base.memory_bytes),
+            cpu_millis: self.cpu_millis.unwrap_or(base.cpu_millis),
+            pids: self.pids.unwrap_or(base.pids),
+            disk_bytes: self.disk_bytes.unwrap_or(base.disk_bytes),
+        }
+    }
+}

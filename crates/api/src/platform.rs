@@ -1,0 +1,51 @@
+//! Who is asking, and what they are asking.
+
+use creel_domain::{ImageName, OrgId, UserId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `GET /v1/version`; needs no token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Version {
+    pub version: String,
+}
+
+/// `GET /v1/whoami`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Identity {
+    pub org: OrgId,
+    pub org_name: String,
+    pub user: UserId,
+    pub user_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Image {
+    pub name: ImageName,
+    pub version: String,
+    #[serde(flatten)]
+    pub state: ImageProgress,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum ImageProgress {
+    Absent,
+    Building { percent: u8, step: String },
+    Ready { built_at: Timestamp, bytes: u64 },
+    Failed { reason: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImageList {
+    pub items: Vec<Image>,
+}
+
+/// `GET /v1/host`: what the supervisor found by trying.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Host {
+    pub backend: String,
+    pub tried: Vec<String>,
+    pub sandboxes: u32,
+}

@@ -1,0 +1,74 @@
+//! `/v1/providers`: where model calls go. A key goes in and never comes out.
+
+use creel_domain::{Name, ProviderId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderKind {
+    Openai,
+    Anthropic,
+    Gemini,
+    /// Anything that speaks OpenAI's chat completions: Ollama, vLLM, OpenRouter and so on.
+    OpenaiCompatible,
+    /// Built in: answers by itself, without a key or a network, and says that it is a demo.
+    Demo,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Provider {
+    /// Absent for the built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<ProviderId>,
+    /// The first part of a model's name.
+    pub name: Name,
+    pub kind: ProviderKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Whether a key is kept for it.
+    pub has_key: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProviderList {
+    pub items: Vec<Provider>,
+}
+
+/// `POST /v1/providers`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddProvider {
+    pub name: Name,
+    pub kind: ProviderKind,
+    /// Required for `openai-compatible`; the service's own address otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Kept sealed. Some openai-compatible services need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only)]
+    pub key: Option<String>,
+}
+
+/// Without the key: debug output ends up in logs.
+impl std::fmt::Debug for AddProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AddProvider")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `POST /v1/providers/{name}/test`: a small real call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProviderTest {
+    pub ok: bool,
+    /// What came of it, and what to do when it failed.
+    pub detail: String,
+    pub duration_ms: u64,
+}
