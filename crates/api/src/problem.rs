@@ -45,6 +45,14 @@ macro_rules! codes {
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* Self::Unknown => "Unknown error" }
             }
+
+            /// The page of docs/errors about it, in Markdown. A code without a page does not compile.
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Self::$variant => include_str!(concat!("../../../docs/errors/", $code, ".md")),)*
+                    Self::Unknown => "# Unknown error\n\nThis version does not know the code.\n",
+                }
+            }
         }
     };
 }
@@ -123,6 +131,23 @@ mod tests {
           "detail": "An agent `scout` exists; choose another name."
         }
         "#);
+    }
+
+    #[test]
+    fn each_page_is_about_its_code() {
+        for code in ErrorCode::ALL {
+            let heading = format!(
+                "# {}\n\nCode `{}`, HTTP status {}.\n",
+                code.title(),
+                code.as_str(),
+                code.status()
+            );
+            assert!(
+                code.page().starts_with(&heading),
+                "docs/errors/{}.md should begin with {heading}",
+                code.as_str()
+            );
+        }
     }
 
     #[test]
