@@ -3,7 +3,8 @@
 //! `POST /v1/agents/{agent}/chat` with `Accept: text/event-stream` answers the turn's events as they
 //! come ([`creel_domain::TurnEvent`], each event's id its number); otherwise the finished [`Turn`].
 //! `GET /v1/agents/{agent}/turns/{turn}` does the same for a turn that exists, from `Last-Event-ID` on.
-//! `DELETE` on it stops it. Hanging up does not.
+//! `DELETE` on it stops it. Hanging up does not. Both forms of the first answer carry the turn's own
+//! address as `Location`, so that whoever loses the stream can come back.
 
 use creel_domain::{AgentId, SessionName, TurnFailure, TurnId};
 use jiff::Timestamp;

@@ -1,5 +1,13 @@
 //! An agent's computer: its files, commands and logs.
 //!
+//! | | below `/v1/agents/{agent}` |
+//! |---|---|
+//! | `GET /files?path=P` | [`EntryList`] |
+//! | `DELETE /files?path=P&recursive=B` | |
+//! | `GET`, `PUT /files/content?path=P` | the bytes |
+//! | `POST /files/mkdir?path=P` | with its parents; one that is there is no error |
+//! | `POST /files/move?from=P&to=P` | |
+//!
 //! Relative paths begin in the workspace; absolute ones must lie below `/data`. An interactive command
 //! is a WebSocket on the same address as the one-shot form; its messages are those of
 //! `docs/reference/exec.md`.

@@ -17,7 +17,7 @@ pub use agents::{Agent, AgentList, CreateAgent, LimitsPatch, PatchAgent};
 pub use chat::{ChatRequest, Message, MessageList, Role, Session, SessionList, ToolCall, Turn, TurnState};
 pub use events::{Event, EventList};
 pub use files::{Entry, EntryKind, EntryList, Exec, ExecResult, LogLine};
-pub use platform::{Host, Identity, Image, ImageList, ImageProgress, Version};
+pub use platform::{Host, Identity, Image, ImageList, ImageProgress, SignInLink, Version};
 pub use problem::{ErrorCode, Problem};
 pub use providers::{AddProvider, Provider, ProviderKind, ProviderList, ProviderTest};
 pub use usage::{UsageGroup, UsageReport, UsageRow};

@@ -49,3 +49,20 @@ pub struct Host {
     pub tried: Vec<String>,
     pub sandboxes: u32,
 }
+
+/// `POST /v1/sign-in-links`: opens the web page once, for whoever holds it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignInLink {
+    /// A path on this server, with the secret: `/sign-in?code=…`.
+    pub path: String,
+    pub expires_at: Timestamp,
+}
+
+/// Without the path: debug output ends up in logs.
+impl std::fmt::Debug for SignInLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignInLink")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
