@@ -1,1 +1,13 @@
+//! Fakes over the contracts of Creel, each with the real one's rules, and ways to make them misbehave.
 
+mod bridge;
+mod crash;
+mod exec;
+mod files;
+mod script;
+mod supervisor;
+
+pub use bridge::FakeBridges;
+pub use crash::CrashPoints;
+pub use script::{Act, Gate, Script, echo};
+pub use supervisor::FakeSupervisor;
