@@ -15,11 +15,12 @@ mod usage;
 
 pub use agents::{Agent, AgentList, CreateAgent, LimitsPatch, PatchAgent};
 pub use chat::{ChatRequest, Message, MessageList, Role, Session, SessionList, ToolCall, Turn, TurnState};
+pub use creel_domain::ProviderKind;
 pub use events::{Event, EventList};
 pub use files::{Entry, EntryKind, EntryList, Exec, ExecResult, LogLine};
 pub use platform::{Host, Identity, Image, ImageList, ImageProgress, SignInLink, Version};
 pub use problem::{ErrorCode, Problem};
-pub use providers::{AddProvider, Provider, ProviderKind, ProviderList, ProviderTest};
+pub use providers::{AddProvider, Provider, ProviderList, ProviderTest};
 pub use usage::{UsageGroup, UsageReport, UsageRow};
 
 /// Header that makes a create safe to send again: 1 to 128 visible ASCII characters, kept 24 hours.

@@ -1,21 +1,9 @@
 //! `/v1/providers`: where model calls go. A key goes in and never comes out.
 
-use creel_domain::{Name, ProviderId};
+use creel_domain::{Name, ProviderId, ProviderKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProviderKind {
-    Openai,
-    Anthropic,
-    Gemini,
-    /// Anything that speaks OpenAI's chat completions: Ollama, vLLM, OpenRouter and so on.
-    OpenaiCompatible,
-    /// Built in: answers by itself, without a key or a network, and says that it is a demo.
-    Demo,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Provider {

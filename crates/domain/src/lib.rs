@@ -22,11 +22,11 @@ pub use id::{
     AgentId, BadId, CallId, EventId, MessageId, OrgId, ProviderId, SandboxId, TokenId, TurnId, UserId,
 };
 pub use limits::{BadLimits, Limits};
-pub use model::{BadModelName, ModelName};
+pub use model::{BadModelName, ModelName, ProviderKind};
 pub use money::MicroUsd;
 pub use name::{BadName, Name};
 pub use observed::Observed;
 pub use reconcile::{Deadlines, Situation, Step, agent_state, next_steps};
 pub use sandbox::{Generation, ImageName, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
 pub use session::{BadSessionName, SessionName};
-pub use turn::{Turn, TurnEvent, TurnFailure, TurnStatus};
+pub use turn::{ToolRecord, Turn, TurnEvent, TurnFailure, TurnStatus};

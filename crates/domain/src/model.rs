@@ -15,6 +15,60 @@ pub struct ModelName {
     model: String,
 }
 
+/// How a provider of models is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderKind {
+    Openai,
+    Anthropic,
+    Gemini,
+    /// Anything that speaks OpenAI's chat completions: Ollama, vLLM, OpenRouter and so on.
+    OpenaiCompatible,
+    /// Built in: answers by itself, without a key or a network, and says that it is a demo.
+    Demo,
+}
+
+impl ProviderKind {
+    pub const ALL: [Self; 5] = [
+        Self::Openai,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::OpenaiCompatible,
+        Self::Demo,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::OpenaiCompatible => "openai-compatible",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+impl FromStr for ProviderKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| {
+                format!(
+                    "there is no kind of provider `{text}`: use `openai`, `anthropic`, `gemini` or `openai-compatible`"
+                )
+            })
+    }
+}
+
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The text names no model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` names no model: write PROVIDER/MODEL, for example `demo/demo`")]

@@ -44,6 +44,17 @@ pub struct TurnFailure {
     pub message: String,
 }
 
+/// A tool that the agent used in a turn, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolRecord {
+    pub name: String,
+    /// JSON text; cut at 16 KiB.
+    pub arguments: String,
+    /// Absent when the turn ended before it gave anything back.
+    pub output: Option<String>,
+    pub ok: Option<bool>,
+}
+
 /// What happens in a turn, in order. The same shape from the runtime's bridge to the API's stream.
 ///
 /// Exactly one of `done`, `failed` and `cancelled` ends the stream; nothing follows it.
