@@ -57,6 +57,6 @@ mod tests {
         let clock = ManualClock::at(Timestamp::from_second(1_800_000_000).expect("in range"));
         let first: Uuid = mint(&clock);
         clock.advance(SignedDuration::from_millis(1));
-        assert!(first < mint(&clock));
+        assert!(first < mint::<Uuid>(&clock));
     }
 }

@@ -6,7 +6,6 @@ use http::{Request, Response};
 use hyper::{body, server::conn::http1, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{
@@ -14,6 +13,7 @@ use tokio::{
     net::{TcpListener, UnixListener},
     sync::Semaphore,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::Shutdown;
 
@@ -96,7 +96,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let places = Arc::new(Semaphore::new(options.connections));
-    let graceful = GracefulShutdown::new();
+    let cut = CancellationToken::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(options.head)
@@ -127,20 +127,30 @@ where
         let connection = http
             .serve_connection(TokioIo::new(stream), with_peer)
             .with_upgrades();
-        let connection = graceful.watch(connection);
+        let (shutdown, cut) = (shutdown.clone(), cut.clone());
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = connection.await {
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = shutdown.begun() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! { ended = connection => ended, () = cut.cancelled() => Ok(()) }
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended badly");
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(options.drain, graceful.shutdown())
+    let all = u32::try_from(options.connections).unwrap_or(u32::MAX);
+    if tokio::time::timeout(options.drain, places.acquire_many(all))
         .await
         .is_err()
     {
         tracing::info!("connections were still busy at the end of the drain");
+        cut.cancel();
     }
 }
 
