@@ -1,0 +1,215 @@
+//! Control groups by hand, the same for v1, v2 and both at once: who is in one, whether memory ran out,
+//! and removing what a runtime left.
+//!
+//! Our groups are `/creel-HASH/SANDBOX` in every hierarchy of the host.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use creel_domain::SandboxId;
+
+use crate::{Error, Places, mounts};
+
+/// How the host arranges control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrangement {
+    V1,
+    V2,
+    /// Version 1, and a version 2 hierarchy that holds some controllers of its own.
+    Hybrid,
+    None,
+}
+
+/// One mounted hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    point: PathBuf,
+    v2: bool,
+    controllers: String,
+}
+
+/// All hierarchies of the host, found once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cgroups {
+    hierarchies: Vec<Hierarchy>,
+}
+
+impl Cgroups {
+    pub(crate) fn of_this_host() -> Result<Self, Error> {
+        let hierarchies = mounts::all()?
+            .into_iter()
+            .filter(|mount| mount.kind == "cgroup" || mount.kind == "cgroup2")
+            .map(|mount| Hierarchy {
+                v2: mount.kind == "cgroup2",
+                controllers: mount.options,
+                point: mount.point,
+            })
+            .collect();
+        Ok(Self { hierarchies })
+    }
+
+    pub(crate) fn arrangement(&self) -> Arrangement {
+        let v1 = self.hierarchies.iter().any(|hierarchy| !hierarchy.v2);
+        let v2 = self.hierarchies.iter().find(|hierarchy| hierarchy.v2);
+        let holds_some = |v2: &Hierarchy| {
+            fs::read_to_string(v2.point.join("cgroup.controllers")).is_ok_and(|text| !text.trim().is_empty())
+        };
+        match (v1, v2) {
+            (true, Some(v2)) if holds_some(v2) => Arrangement::Hybrid,
+            (true, _) => Arrangement::V1,
+            (false, Some(_)) => Arrangement::V2,
+            (false, None) => Arrangement::None,
+        }
+    }
+
+    /// Where a version 2 hierarchy stands in the way beside version 1.
+    pub(crate) fn second_hierarchy(&self) -> Option<PathBuf> {
+        (self.arrangement() == Arrangement::Hybrid)
+            .then(|| self.hierarchies.iter().find(|hierarchy| hierarchy.v2))
+            .flatten()
+            .map(|hierarchy| hierarchy.point.clone())
+    }
+
+    /// Whether memory and swap can be bounded together.
+    pub(crate) fn bounds_swap(&self) -> bool {
+        match self.arrangement() {
+            Arrangement::V2 => true,
+            _ => self
+                .controller("memory")
+                .is_some_and(|memory| memory.point.join("memory.memsw.limit_in_bytes").exists()),
+        }
+    }
+
+    fn controller(&self, name: &str) -> Option<&Hierarchy> {
+        let has = |hierarchy: &&Hierarchy| {
+            !hierarchy.v2 && hierarchy.controllers.split(',').any(|option| option == name)
+        };
+        self.hierarchies
+            .iter()
+            .find(has)
+            .or_else(|| self.hierarchies.iter().find(|hierarchy| hierarchy.v2))
+    }
+
+    fn directories<'a>(&'a self, group: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
+        self.hierarchies
+            .iter()
+            .map(move |hierarchy| hierarchy.point.join(group.trim_start_matches('/')))
+    }
+
+    pub(crate) fn exists(&self, group: &str) -> bool {
+        self.directories(group).any(|directory| directory.exists())
+    }
+
+    /// Sandboxes with a group below ours in any hierarchy.
+    pub(crate) fn sandboxes(&self, places: &Places) -> Vec<SandboxId> {
+        self.directories(&places.cgroup)
+            .flat_map(|directory| crate::fs::names(&directory))
+            .filter_map(|name| name.parse().ok())
+            .collect()
+    }
+
+    /// Host pids of all processes in a group, those of groups below it included.
+    pub(crate) fn pids(&self, group: &str) -> Vec<u32> {
+        let mut pids: Vec<u32> = self
+            .directories(group)
+            .flat_map(|directory| pids_below(&directory))
+            .collect();
+        pids.sort_unstable();
+        pids.dedup();
+        pids
+    }
+
+    /// Whether this process is in the group, in any hierarchy.
+    pub(crate) fn holds(&self, group: &str, pid: u32) -> bool {
+        let Ok(text) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else {
+            return false;
+        };
+        text.lines()
+            .filter_map(|line| line.splitn(3, ':').nth(2))
+            .any(|path| path == group || path.strip_prefix(group).is_some_and(|rest| rest.starts_with('/')))
+    }
+
+    /// Whether the kernel killed a process of the group for lack of memory.
+    pub(crate) fn ran_out_of_memory(&self, group: &str) -> bool {
+        let Some(memory) = self.controller("memory") else {
+            return false;
+        };
+        let directory = memory.point.join(group.trim_start_matches('/'));
+        let file = if memory.v2 {
+            "memory.events"
+        } else {
+            "memory.oom_control"
+        };
+        fs::read_to_string(directory.join(file)).is_ok_and(|text| {
+            text.lines()
+                .filter_map(|line| line.strip_prefix("oom_kill "))
+                .any(|count| count.trim() != "0")
+        })
+    }
+
+    /// Lets a frozen group run, so that signals reach it.
+    pub(crate) fn thaw(&self, group: &str) {
+        for directory in self.directories(group) {
+            // Absent where this hierarchy does not freeze, or the group is gone: nothing to thaw then.
+            let _ = fs::write(directory.join("cgroup.freeze"), "0");
+            let _ = fs::write(directory.join("freezer.state"), "THAWED");
+        }
+    }
+
+    /// Removes a group everywhere, waiting a moment for the last process to leave it.
+    pub(crate) fn remove(&self, group: &str) -> Result<(), Error> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let give_up = Instant::now() + PATIENCE;
+        for directory in self.directories(group) {
+            while let Err(error) = remove_below(&directory) {
+                if Instant::now() >= give_up {
+                    return Err(Error::io(format!("remove cgroup {}", directory.display()))(error));
+                }
+                // A process that just ended still counts for some microseconds; nothing signals its leaving on v1.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes our parent group where it is empty.
+    pub(crate) fn remove_parent(&self, places: &Places) {
+        for directory in self.directories(&places.cgroup) {
+            // Not empty: somebody still lives there.
+            let _ = fs::remove_dir(directory);
+        }
+    }
+}
+
+fn pids_below(directory: &Path) -> Vec<u32> {
+    let Ok(text) = fs::read_to_string(directory.join("cgroup.procs")) else {
+        return Vec::new();
+    };
+    let own = text.lines().filter_map(|line| line.trim().parse().ok());
+    own.chain(children(directory).iter().flat_map(|child| pids_below(child)))
+        .collect()
+}
+
+fn children(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+fn remove_below(directory: &Path) -> io::Result<()> {
+    for child in children(directory) {
+        remove_below(&child)?;
+    }
+    match fs::remove_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,349 @@
+//! Sandboxes by an OCI runtime's command line: `crun`, `runc` or `runsc`.
+//!
+//! The runtime is asked for one thing only, to start the first process as `config` says. Everything
+//! after that is read from and done to the kernel directly: it is quicker, and it works when the
+//! runtime's own state was lost. The sandbox is no child of the runtime and outlives us.
+
+mod config;
+mod runtime;
+mod seccomp;
+
+use std::{collections::BTreeSet, path::Path, path::PathBuf, sync::Arc, time::Duration};
+
+use creel_domain::SandboxId;
+use tokio::sync::RwLock;
+
+pub use runtime::Runtime;
+
+use config::{Facts, config};
+
+use crate::{
+    Backend, Bundle, Ended, Error, Places, Presence, Steps, Work,
+    backend::blocking,
+    cgroup::Cgroups,
+    fs as files, mounts,
+    pid::{self, Held},
+    volume::{self, VolumeFiles},
+};
+
+/// From the kill of a sandbox's first process to the end of all others.
+const KILL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// An OCI runtime as a backend.
+#[derive(Clone)]
+pub struct Oci {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    runtime: Runtime,
+    places: Places,
+    cgroups: Cgroups,
+    facts: Facts,
+    /// Read while groups are made, written while the empty parent is removed.
+    parent: RwLock<()>,
+}
+
+impl Oci {
+    /// Makes its directories. Whether the runtime works is for [`crate::choose`] to find out.
+    pub fn new(runtime: Runtime, places: Places) -> Result<Self, Error> {
+        for (directory, mode) in [
+            (&places.volumes, 0o711),
+            (&places.sandboxes, 0o711),
+            (&places.bundles, 0o700),
+            (&places.runtime, 0o700),
+        ] {
+            std::fs::create_dir_all(directory)
+                .map_err(Error::io(format!("make directory {}", directory.display())))?;
+            files::directory(directory, mode)?;
+        }
+        let cgroups = Cgroups::of_this_host()?;
+        let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+        let facts = Facts {
+            bounds_swap: cgroups.bounds_swap(),
+            open_files: open_files.unwrap_or(u64::MAX),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                runtime,
+                places,
+                cgroups,
+                facts,
+                parent: RwLock::new(()),
+            }),
+        })
+    }
+
+    fn on<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Inner) -> Result<T, Error> + Send + 'static,
+    ) -> Work<'static, Result<T, Error>> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(blocking(doing, move || work(&inner)))
+    }
+
+    async fn start_now(&self, bundle: &Bundle, steps: &dyn Steps) -> Result<(), Error> {
+        let sandbox = bundle.sandbox;
+        let wanted = bundle.clone();
+        self.on("prepare a sandbox", move |inner| inner.directories(&wanted))
+            .await?;
+        steps.reached(sandbox, "directories made").await;
+
+        let owner = bundle.uid_base + bundle.uid;
+        let volume = self.inner.volume(sandbox);
+        volume.make(bundle.limits.disk_bytes, owner).await?;
+        steps.reached(sandbox, "volume made").await;
+        self.on("mount a volume", move |inner| inner.volume(sandbox).mount())
+            .await?;
+        steps.reached(sandbox, "volume mounted").await;
+
+        let inbound = bundle.inbound.clone();
+        self.on("mount a socket directory", move |_| {
+            volume::mount_inbound(&inbound.host, owner, inbound.gid)
+        })
+        .await?;
+        steps.reached(sandbox, "socket directory mounted").await;
+
+        let directory = self.inner.places.bundle(sandbox);
+        let mut config = config(bundle, &self.inner.places.cgroup_of(sandbox), self.inner.facts);
+        config::add_volume(&mut config, bundle, &volume.point());
+        let text = config.to_string();
+        files::replace(&directory.join("config.json"), 0o600, text.as_bytes())?;
+        steps.reached(sandbox, "bundle written").await;
+
+        let guard = self.inner.parent.read().await;
+        self.inner
+            .runtime
+            .run(&self.inner.places.runtime, &directory, sandbox)
+            .await?;
+        drop(guard);
+        steps.reached(sandbox, "process started").await;
+        Ok(())
+    }
+
+    async fn kill_now(&self, sandbox: SandboxId) -> Result<(), Error> {
+        let give_up = tokio::time::Instant::now() + KILL_DEADLINE;
+        loop {
+            let alive = self
+                .on("kill a sandbox", move |inner| inner.signal_all(sandbox))
+                .await?;
+            if alive.is_empty() {
+                return Ok(());
+            }
+            // What forked in the meantime is met in the next round.
+            for held in alive {
+                if tokio::time::timeout_at(give_up, held.ended()).await.is_err() {
+                    return Err(Error::Unkillable(sandbox));
+                }
+            }
+        }
+    }
+
+    async fn release_now(&self, sandbox: SandboxId, steps: &dyn Steps) -> Result<(), Error> {
+        self.kill_now(sandbox).await?;
+        steps.reached(sandbox, "processes ended").await;
+        self.inner
+            .runtime
+            .forget(&self.inner.places.runtime, sandbox)
+            .await?;
+        steps.reached(sandbox, "runtime state removed").await;
+        self.on("remove a cgroup", move |inner| {
+            inner.cgroups.remove(&inner.places.cgroup_of(sandbox))
+        })
+        .await?;
+        steps.reached(sandbox, "cgroup removed").await;
+        self.on("unmount a socket directory", move |inner| {
+            let point = inner.places.inbound(sandbox);
+            mounts::unmount(&point)?;
+            files::remove_tree(&point)
+        })
+        .await?;
+        steps.reached(sandbox, "socket directory removed").await;
+        self.on("unmount a volume", move |inner| inner.volume(sandbox).unmount())
+            .await?;
+        steps.reached(sandbox, "volume unmounted").await;
+        let bundle = self.inner.places.bundle(sandbox);
+        self.on("remove a bundle", move |_| files::remove_tree(&bundle))
+            .await?;
+        if let Ok(_nobody_starts) = self.inner.parent.try_write() {
+            self.inner.cgroups.remove_parent(&self.inner.places);
+        }
+        steps.reached(sandbox, "bundle removed").await;
+        Ok(())
+    }
+
+    async fn erase_now(&self, sandbox: SandboxId, steps: &dyn Steps) -> Result<(), Error> {
+        self.release_now(sandbox, steps).await?;
+        self.on("remove a volume", move |inner| inner.volume(sandbox).remove())
+            .await?;
+        steps.reached(sandbox, "volume removed").await;
+        Ok(())
+    }
+
+    async fn ended_now(&self, sandbox: SandboxId) -> Ended {
+        let held = self
+            .on("look at a sandbox", move |inner| Ok(inner.first(sandbox)))
+            .await;
+        let status = match held {
+            Ok(Some((_, held))) => held.ended().await,
+            _ => None,
+        };
+        Ended {
+            status,
+            out_of_memory: self
+                .inner
+                .cgroups
+                .ran_out_of_memory(&self.inner.places.cgroup_of(sandbox)),
+        }
+    }
+}
+
+impl Inner {
+    fn volume(&self, sandbox: SandboxId) -> VolumeFiles {
+        VolumeFiles::at(self.places.volume(sandbox))
+    }
+
+    fn pid_file(&self, sandbox: SandboxId) -> PathBuf {
+        self.places.bundle(sandbox).join("pid")
+    }
+
+    fn directories(&self, bundle: &Bundle) -> Result<(), Error> {
+        files::directory(&self.places.sandbox(bundle.sandbox), 0o711)?;
+        files::directory(&self.places.bundle(bundle.sandbox), 0o700)?;
+        let (directories, in_root_files) = bundle.mount_points();
+        for directory in directories {
+            let path = below(&bundle.rootfs, &directory);
+            if !path.is_dir() {
+                std::fs::create_dir_all(&path)
+                    .map_err(Error::io(format!("make mount point {}", path.display())))?;
+            }
+        }
+        for file in in_root_files {
+            let path = below(&bundle.rootfs, &file);
+            if !path.is_file() {
+                let doing = || format!("make mount point {}", path.display());
+                if let Some(parent) = path.parent() {
+                    std::fs::create_dir_all(parent).map_err(Error::io(doing()))?;
+                }
+                std::fs::write(&path, "").map_err(Error::io(doing()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first process, if it lives. The pid that was written down counts only where the kernel says
+    /// that it is in this sandbox's group.
+    fn first(&self, sandbox: SandboxId) -> Option<(u32, Held)> {
+        let pid = std::fs::read_to_string(self.pid_file(sandbox))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
+        let held = Held::open(pid)?;
+        let alive = self.cgroups.holds(&self.places.cgroup_of(sandbox), pid) && !held.has_ended();
+        alive.then_some((pid, held))
+    }
+
+    fn look(&self, sandbox: SandboxId) -> Result<Presence, Error> {
+        if let Some((pid, _)) = self.first(sandbox) {
+            let since = pid::started_at(pid).unwrap_or_else(jiff::Timestamp::now);
+            return Ok(Presence::Running { pid, since });
+        }
+        let text = sandbox.to_string();
+        let remains = self.places.bundle(sandbox).exists()
+            || self.places.runtime.join(&text).exists()
+            || self.places.inbound(sandbox).exists()
+            || self.cgroups.exists(&self.places.cgroup_of(sandbox))
+            || mounts::is_mounted(&self.volume(sandbox).point())?;
+        Ok(if remains {
+            Presence::Remains
+        } else {
+            Presence::Absent
+        })
+    }
+
+    /// Kills all that live and gives them back, to be waited for.
+    fn signal_all(&self, sandbox: SandboxId) -> Result<Vec<Held>, Error> {
+        let group = self.places.cgroup_of(sandbox);
+        self.cgroups.thaw(&group);
+        let first = self.first(sandbox).map(|(_, held)| held);
+        let others = self.cgroups.pids(&group).into_iter().filter_map(Held::open);
+        let alive: Vec<Held> = first
+            .into_iter()
+            .chain(others)
+            .filter(|held| !held.has_ended())
+            .collect();
+        for held in &alive {
+            held.signal(rustix::process::Signal::KILL)?;
+        }
+        Ok(alive)
+    }
+
+    fn list(&self) -> Result<Vec<SandboxId>, Error> {
+        let mut found: BTreeSet<SandboxId> = self.places.known().into_iter().collect();
+        found.extend(self.cgroups.sandboxes(&self.places));
+        let below_ours = |point: &Path| -> Option<SandboxId> {
+            let rest = point
+                .strip_prefix(&self.places.volumes)
+                .or_else(|_| point.strip_prefix(&self.places.sandboxes))
+                .ok()?;
+            rest.iter().next()?.to_str()?.parse().ok()
+        };
+        found.extend(mounts::all()?.iter().filter_map(|mount| below_ours(&mount.point)));
+        Ok(found.into_iter().collect())
+    }
+}
+
+impl Backend for Oci {
+    fn name(&self) -> &str {
+        self.inner.runtime.name()
+    }
+
+    fn start<'a>(&'a self, bundle: &'a Bundle, steps: &'a dyn Steps) -> Work<'a, Result<(), Error>> {
+        Box::pin(self.start_now(bundle, steps))
+    }
+
+    fn look(&self, sandbox: SandboxId) -> Work<'_, Result<Presence, Error>> {
+        self.on("look at a sandbox", move |inner| inner.look(sandbox))
+    }
+
+    fn ended(&self, sandbox: SandboxId) -> Work<'_, Ended> {
+        Box::pin(self.ended_now(sandbox))
+    }
+
+    fn terminate(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {
+        self.on("stop a sandbox", move |inner| {
+            inner.cgroups.thaw(&inner.places.cgroup_of(sandbox));
+            match inner.first(sandbox) {
+                Some((_, held)) => held.signal(rustix::process::Signal::TERM),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn kill(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {
+        Box::pin(self.kill_now(sandbox))
+    }
+
+    fn release<'a>(&'a self, sandbox: SandboxId, steps: &'a dyn Steps) -> Work<'a, Result<(), Error>> {
+        Box::pin(self.release_now(sandbox, steps))
+    }
+
+    fn erase<'a>(&'a self, sandbox: SandboxId, steps: &'a dyn Steps) -> Work<'a, Result<(), Error>> {
+        Box::pin(self.erase_now(sandbox, steps))
+    }
+
+    fn volume_bytes(&self, sandbox: SandboxId) -> Work<'_, Result<Option<u64>, Error>> {
+        self.on("look at a volume", move |inner| inner.volume(sandbox).bytes())
+    }
+
+    fn list(&self) -> Work<'_, Result<Vec<SandboxId>, Error>> {
+        self.on("look for sandboxes", Inner::list)
+    }
+}
+
+/// An absolute path of the inside, below a root.
+fn below(root: &Path, inside: &Path) -> PathBuf {
+    root.join(inside.strip_prefix("/").unwrap_or(inside))
+}

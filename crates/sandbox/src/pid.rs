@@ -1,0 +1,115 @@
+//! Processes held by descriptor, so that a reused pid is never mistaken for the one that was meant.
+
+use std::{
+    fs,
+    os::fd::{AsFd as _, OwnedFd},
+};
+
+use jiff::Timestamp;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid},
+};
+use tokio::io::unix::AsyncFd;
+
+use crate::Error;
+
+/// Adopts the processes that our children leave behind: first processes of sandboxes become ours when
+/// the runtime that started them ends, so their end is seen at once and no zombie stays.
+pub fn become_subreaper() -> Result<(), Error> {
+    // Any pid but none switches it on.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(Error::errno("become the parent of orphaned sandbox processes"))
+}
+
+/// A process, for as long as we look at it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    fd: OwnedFd,
+}
+
+impl Held {
+    /// None when there is no such process.
+    pub(crate) fn open(pid: u32) -> Option<Self> {
+        let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+        let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        Some(Self { fd })
+    }
+
+    /// A process that ended already is not an error.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Error> {
+        match pidfd_send_signal(&self.fd, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(Error::errno("signal a sandbox process")(errno)),
+        }
+    }
+
+    /// Whether it has ended; a zombie has.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(ready) if ready > 0)
+    }
+
+    /// Waits for its end, reaps it when it is our child, and says with what status it ended then.
+    pub(crate) async fn ended(self) -> Option<i32> {
+        #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
+        // SAFETY: the descriptor is owned, and lives in `fd` until it is deregistered.
+        let fd = unsafe { AsyncFd::register(self.fd) }.ok()?;
+        // A failing wait means the runtime is shutting down; the caller is dropped with it.
+        fd.readable().await.ok()?.retain_ready();
+        reap(fd.get_ref())
+    }
+}
+
+/// Exit status, or 128 + signal; none when it is not our child or was reaped before.
+fn reap(fd: &OwnedFd) -> Option<i32> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    let status = waitid(WaitId::PidFd(fd.as_fd()), options).ok()??;
+    status
+        .exit_status()
+        .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
+}
+
+/// When the process started, by the kernel's account.
+pub(crate) fn started_at(pid: u32) -> Option<Timestamp> {
+    // The directory's times are those of its first look-up, so ask for the start in ticks since boot.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let ticks: i64 = stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()?;
+    let per_second = i64::try_from(rustix::param::clock_ticks_per_second())
+        .ok()?
+        .max(1);
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let uptime_ms = (uptime.split(' ').next()?.parse::<f64>().ok()? * 1000.0) as i64;
+    let age_ms = uptime_ms - ticks.saturating_mul(1000) / per_second;
+    Timestamp::now()
+        .checked_sub(jiff::SignedDuration::from_millis(age_ms.max(0)))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_child_is_seen_with_its_status() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "exit 7"])
+            .spawn()
+            .expect("sh");
+        let held = Held::open(child.id()).expect("our child, a zombie at worst");
+        assert_eq!(held.ended().await, Some(7));
+        assert!(child.wait().is_err(), "it was reaped");
+    }
+
+    #[test]
+    fn our_own_start_lies_in_the_near_past() {
+        let started = started_at(std::process::id()).expect("we run");
+        let age = Timestamp::now().duration_since(started);
+        assert!((0..3600).contains(&age.as_secs()), "{age:?}");
+    }
+}
