@@ -1,0 +1,80 @@
+//! The command line as a whole: what is global, and the list of commands.
+
+use clap::{Parser, Subcommand};
+
+use crate::{commands, up};
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo creel up                           start Creel on this host
+  creel agent create scout                make an agent and wait until it runs
+  creel chat scout \"What can you do?\"     ask it something
+  creel exec scout -- ls -l               run a command on its computer
+
+The client's address and token are in $XDG_CONFIG_HOME/creel/config.toml;
+CREEL_URL and CREEL_TOKEN override it, --url and --token override both.";
+
+/// Gives every AI agent a computer of its own.
+#[derive(Debug, Parser)]
+#[command(name = "creel", version, after_help = EXAMPLES, max_term_width = 80)]
+#[command(disable_help_subcommand = true, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Print JSON to standard output, for programs
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Address of Creel, for example http://127.0.0.1:7300
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub(crate) url: Option<String>,
+    /// API token; better in CREEL_TOKEN, where other users cannot see it
+    #[arg(long, global = true, value_name = "TOKEN", help_heading = "Global options")]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start Creel on this host
+    Up(up::UpArgs),
+    /// Stop the Creel of this host
+    Down(up::DownArgs),
+    /// Check whether this host can run Creel
+    Doctor(commands::doctor::DoctorArgs),
+    /// Make, list, change, start, stop and delete agents
+    #[command(subcommand)]
+    Agent(commands::agent::AgentCommand),
+    /// Talk to an agent
+    Chat(commands::chat::ChatArgs),
+    /// Show what an agent's sandbox says
+    Logs(commands::logs::LogsArgs),
+    /// Run a command on an agent's computer
+    Exec(commands::exec::ExecArgs),
+    /// Copy files to and from an agent's computer
+    Cp(commands::cp::CpArgs),
+    /// Show what model calls used and cost
+    Usage(commands::usage::UsageArgs),
+    /// Show what happened
+    Events(commands::events::EventsArgs),
+    /// Say where model calls go
+    #[command(subcommand)]
+    Provider(commands::provider::ProviderCommand),
+    /// List, build and remove the images that agents run from
+    #[command(subcommand)]
+    Image(commands::image::ImageCommand),
+    /// Print a link that opens the web page once
+    SignIn,
+    /// Print the versions of this program and of the server
+    Version,
+    /// Print a completion script for a shell
+    Completions(commands::completions::CompletionsArgs),
+    #[command(hide = true)]
+    Supervisor(up::SupervisorArgs),
+    #[command(hide = true)]
+    Control(up::ControlArgs),
+}

@@ -1,0 +1,57 @@
+//! `creel agent …`: what an org owns.
+
+mod create;
+mod ls;
+mod power;
+mod rm;
+mod set;
+mod show;
+mod wait;
+
+use clap::Subcommand;
+use creel_domain::AgentState;
+
+use crate::{context::Context, failure::Result};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    Create(create::CreateArgs),
+    /// List all agents
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Show all about one agent
+    Show {
+        /// Name or id
+        agent: String,
+    },
+    Set(set::SetArgs),
+    /// Start a stopped agent and wait until it runs
+    Start(power::PowerArgs),
+    /// Stop an agent; its volume is kept
+    Stop(power::PowerArgs),
+    /// Make an agent's sandbox anew; its volume is kept
+    Restart(power::PowerArgs),
+    Rm(rm::RmArgs),
+}
+
+pub(crate) async fn run(command: AgentCommand, context: &Context) -> Result<()> {
+    match command {
+        AgentCommand::Create(args) => create::run(args, context).await,
+        AgentCommand::Ls => ls::run(context).await,
+        AgentCommand::Show { agent } => show::run(&agent, context).await,
+        AgentCommand::Set(args) => set::run(args, context).await,
+        AgentCommand::Start(args) => power::start(&args, context).await,
+        AgentCommand::Stop(args) => power::stop(&args, context).await,
+        AgentCommand::Restart(args) => power::restart(&args, context).await,
+        AgentCommand::Rm(args) => rm::run(&args, context).await,
+    }
+}
+
+/// Where an agent stands, in a few words: `starting: preparing image openclaw 43 %`.
+fn state_sentence(state: &AgentState) -> String {
+    match state {
+        AgentState::Starting { waiting, .. } if !waiting.is_empty() => format!("starting: {waiting}"),
+        AgentState::Faulted { reason, .. } => format!("faulted: {reason}"),
+        _ => state.as_str().to_owned(),
+    }
+}

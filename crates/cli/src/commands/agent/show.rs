@@ -1,0 +1,65 @@
+//! `creel agent show`: all about one agent.
+
+use creel_api::Agent;
+use creel_domain::AgentState;
+use jiff::Timestamp;
+
+use super::{ls::since, state_sentence};
+use crate::{
+    context::Context,
+    failure::Result,
+    out::{style, units},
+};
+
+pub(super) async fn run(agent: &str, context: &Context) -> Result<()> {
+    let agent = context.client.agent(agent).await?;
+    context.out.show(&agent, || describe(&agent, Timestamp::now()))
+}
+
+pub(super) fn sentence(state: &AgentState) -> String {
+    state_sentence(state)
+}
+
+fn describe(agent: &Agent, now: Timestamp) -> String {
+    let ago = |at| format!("{at:.0} ({} ago)", units::age(at, now));
+    let mut lines = vec![
+        ("name", agent.name.to_string()),
+        ("id", agent.id.to_string()),
+        ("runtime", agent.runtime.as_str().to_owned()),
+        ("model", agent.model.to_string()),
+        (
+            "state",
+            format!(
+                "{}, for {}",
+                state_sentence(&agent.status),
+                units::age(since(&agent.status), now)
+            ),
+        ),
+    ];
+    if let AgentState::Faulted {
+        attempts, retry_at, ..
+    } = &agent.status
+    {
+        let next = retry_at.map_or("no".to_owned(), |at| format!("in {}", units::age(now, at)));
+        lines.push(("attempts", format!("{attempts}, next: {next}")));
+    }
+    lines.push(("memory", units::bytes(agent.limits.memory_bytes)));
+    lines.push((
+        "cpu",
+        format!("{} cores", f64::from(agent.limits.cpu_millis) / 1000.0),
+    ));
+    lines.push(("processes", agent.limits.pids.to_string()));
+    lines.push(("disk", units::bytes(agent.limits.disk_bytes)));
+    for (name, text) in agent.files.named() {
+        if !text.is_empty() {
+            lines.push((name, units::bytes(text.len() as u64)));
+        }
+    }
+    lines.push(("revision", agent.revision.0.to_string()));
+    lines.push(("created", ago(agent.created_at)));
+    lines.push(("changed", ago(agent.changed_at)));
+    let lines = lines
+        .iter()
+        .map(|(label, value)| format!("{label:<12} {}", style::plain(value)));
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,33 @@
+//! `creel up`: the process tree that is Creel on one host.
+//!
+//! ```text
+//! creel up            root, this module: checks, lock, listener, restarts; nothing that speaks to the world
+//! ├─ creel supervisor root: owns the sandboxes
+//! └─ creel control    unprivileged from its first moment: API, store, turns, model calls
+//! ```
+//!
+//! The listener is bound once, here, and handed to each control in turn: while control is started again,
+//! callers wait in the backlog instead of being refused.
+
+mod account;
+mod args;
+mod backoff;
+mod bridge;
+mod child;
+mod control;
+mod data;
+mod detach;
+mod down;
+mod handover;
+mod log;
+mod owner;
+mod parent;
+mod preflight;
+mod supervisor;
+
+pub(crate) use args::{ControlArgs, DownArgs, SupervisorArgs, UpArgs};
+pub(crate) use control::run as control;
+pub(crate) use down::run as down;
+pub(crate) use parent::run as up;
+pub(crate) use preflight::{Finding, Verdict, findings};
+pub(crate) use supervisor::run as supervisor;

@@ -1,0 +1,272 @@
+//! The parent itself: checks, lock, listener, two children, and an orderly end.
+
+use std::{
+    io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use creel_protocol::Layout;
+use rustix::process::Signal;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+
+use super::{
+    account::Account,
+    args::UpArgs,
+    bridge,
+    child::{Program, Wanted},
+    data::{self, Lock},
+    detach,
+    handover::{self, Ready},
+    owner::Owner,
+    preflight::{self, Verdict},
+};
+use crate::{
+    failure::{Failure, Result},
+    out::style,
+};
+
+/// From the start of both children to the first answer.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Control ends its streams and its store; the supervisor stops every sandbox.
+const CONTROL_PATIENCE: Duration = Duration::from_secs(20);
+const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(60);
+/// Asks the supervisor to end and leave the sandboxes running, or to stop them first.
+pub(super) const END_KEEPING: Signal = Signal::TERM;
+pub(super) const END_STOPPING: Signal = Signal::INT;
+
+/// A remark for the operator; nobody may be there to read it.
+pub(super) fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+pub(crate) fn run(args: &UpArgs) -> Result<()> {
+    preflight::check_root()?;
+    let account = Account::of_this_host();
+    let mut layout = Layout::new(data::absolute(&args.data)?);
+    if let Some(images) = &args.images {
+        layout = layout.with_images(data::absolute(images)?);
+    }
+    data::check_version(&layout)?;
+    data::check_reachable(layout.data(), account)?;
+    let space = preflight::free_space(layout.data());
+    match space.verdict {
+        Verdict::Fail => return Err(space.refusal()),
+        Verdict::Warn => remark(&format!(
+            "{} {} {}.",
+            style::stderr().warning("warning:"),
+            space.found,
+            space.next
+        )),
+        Verdict::Ok => {}
+    }
+    data::prepare(&layout, account)?;
+    let mut lock = Lock::take(&layout)?;
+    let listener = preflight::bind(args.listen)?;
+    if args.detach && !args.background {
+        // Only to see that both could be had: the process that stays takes them itself.
+        drop((lock, listener));
+        return detach::run(args, &layout);
+    }
+    let address = listener.local_addr()?;
+    lock.sign(address)?;
+    let host = Host {
+        bridge: bridge::place(&layout.supervisor())?,
+        account,
+        layout,
+    };
+    let owner = Owner::who_asked();
+    // One thread: a child's death signal is tied to the thread that started it.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(tree(args, &host, &owner, listener, address))
+}
+
+struct Host {
+    layout: Layout,
+    account: Account,
+    bridge: std::path::PathBuf,
+}
+
+impl Host {
+    fn supervisor(&self) -> Program {
+        let mut args = self.common();
+        args.push(flag("--bridge", self.bridge.as_os_str()));
+        args.push(flag("--images", self.layout.images().as_os_str()));
+        Program {
+            name: "supervisor",
+            args,
+            log: self.layout.logs().join("supervisor.log"),
+            listener: None,
+            token: None,
+            patience: SUPERVISOR_PATIENCE,
+        }
+    }
+
+    fn control(&self, args: &UpArgs, listener: std::net::TcpListener, token: Option<String>) -> Program {
+        let mut common = self.common();
+        if args.no_image_build {
+            common.push("--no-image-build".into());
+        }
+        Program {
+            name: "control",
+            args: common,
+            log: self.layout.logs().join("control.log"),
+            listener: Some(listener),
+            token,
+            patience: CONTROL_PATIENCE,
+        }
+    }
+
+    fn common(&self) -> Vec<std::ffi::OsString> {
+        vec![
+            flag("--data", self.layout.data().as_os_str()),
+            format!("--uid={}", self.account.uid).into(),
+            format!("--gid={}", self.account.gid).into(),
+        ]
+    }
+}
+
+fn flag(name: &str, value: &std::ffi::OsStr) -> std::ffi::OsString {
+    let mut flag = std::ffi::OsString::from(name);
+    flag.push("=");
+    flag.push(value);
+    flag
+}
+
+async fn tree(
+    args: &UpArgs,
+    host: &Host,
+    owner: &Owner,
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+) -> Result<()> {
+    let url = format!("http://{}", reachable(address));
+    let (ready, is_ready) = watch::channel(false);
+    let (supervisor_wanted, wanted) = watch::channel(Wanted::Running);
+    let supervisor = host.supervisor().keep(wanted, is_ready.clone(), None);
+    let mut supervisor = tokio::spawn(supervisor);
+    let (control_wanted, wanted) = watch::channel(Wanted::Running);
+    let (handovers, mut lives) = mpsc::unbounded_channel();
+    let control = host
+        .control(args, listener, owner.token(&url))
+        .keep(wanted, is_ready, Some(handovers));
+    let mut control = tokio::spawn(control);
+
+    let (mut interrupt, mut terminate, mut keep) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::user_defined1())?,
+    );
+    let mut said = false;
+    let mut first = Box::pin(first_answer(&mut lives, &host.layout));
+    let (end, result) = loop {
+        tokio::select! {
+            answer = &mut first, if !said => {
+                said = true;
+                match answer.and_then(|answer| announce(answer, &url, owner, host)) {
+                    Ok(()) => { let _ = ready.send(true); }
+                    Err(failure) => break (END_STOPPING, Err(failure)),
+                }
+            }
+            // Neither ends by itself unless it cannot start at all.
+            ended = &mut supervisor => break (END_STOPPING, flat(ended)),
+            ended = &mut control => break (END_STOPPING, flat(ended)),
+            _ = interrupt.recv() => break (if args.keep_sandboxes { END_KEEPING } else { END_STOPPING }, Ok(())),
+            _ = terminate.recv() => break (if args.keep_sandboxes { END_KEEPING } else { END_STOPPING }, Ok(())),
+            _ = keep.recv() => break (END_KEEPING, Ok(())),
+        }
+    };
+    drop(first);
+    remark(if end == END_STOPPING {
+        "Stopping Creel and its sandboxes"
+    } else {
+        "Stopping Creel; the sandboxes go on running"
+    });
+    let _ = control_wanted.send(Wanted::Ended(Signal::TERM));
+    if !control.is_finished() {
+        let _ = control.await;
+    }
+    let _ = supervisor_wanted.send(Wanted::Ended(end));
+    if !supervisor.is_finished() {
+        let _ = supervisor.await;
+    }
+    result
+}
+
+fn flat(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    ended.unwrap_or_else(|error| Err(Failure::sentence(error.to_string())))
+}
+
+/// The first control's word that it is ready, with the supervisor listening too.
+async fn first_answer(
+    lives: &mut mpsc::UnboundedReceiver<std::os::unix::net::UnixStream>,
+    layout: &Layout,
+) -> Result<Ready> {
+    let both = async {
+        let ready = loop {
+            let Some(life) = lives.recv().await else {
+                std::future::pending().await
+            };
+            let read = tokio::task::spawn_blocking(move || handover::receive::<Ready>(&life)).await;
+            // One that died before it was ready is followed by another, or by the end of everything.
+            if let Ok(Ok(ready)) = read {
+                break ready;
+            }
+        };
+        while tokio::net::UnixStream::connect(layout.supervisor_socket())
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        ready
+    };
+    tokio::time::timeout(READY_TIMEOUT, both).await.map_err(|_| {
+        let (seconds, logs) = (READY_TIMEOUT.as_secs(), layout.logs());
+        Failure::sentence(format!(
+            "Creel was not ready within {seconds} s: see the files in {}",
+            logs.display()
+        ))
+    })
+}
+
+fn announce(ready: Ready, url: &str, owner: &Owner, host: &Host) -> Result<()> {
+    let settings = owner.path.as_deref();
+    if let Some(token) = ready.token
+        && let Err(error) = owner.write(url, token)
+    {
+        let path = settings.map_or_else(
+            || "$HOME/.config/creel/config.toml".into(),
+            |path| path.to_string_lossy(),
+        );
+        return Err(Failure::sentence(format!(
+            "cannot write the token to {path}: {error}. Set HOME, or make room there"
+        )));
+    }
+    let mut text = format!(
+        "Creel runs at {url}\nSign in (opens once): {url}{}\n",
+        ready.sign_in
+    );
+    if let Some(path) = settings {
+        text.push_str(&format!("Settings of the command line: {}\n", path.display()));
+    }
+    text.push_str(&format!("Logs: {}\n", host.layout.logs().display()));
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    Ok(())
+}
+
+/// The address as a client on this host uses it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
