@@ -17,7 +17,7 @@ CREEL_URL and CREEL_TOKEN override it, --url and --token override both.";
 /// Gives every AI agent a computer of its own.
 #[derive(Debug, Parser)]
 #[command(name = "creel", version, after_help = EXAMPLES, max_term_width = 80)]
-#[command(disable_help_subcommand = true, propagate_version = true)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -1,0 +1,44 @@
+# What script/up and script/test share. Sourced, not run.
+
+# Debian packages without which Creel cannot be built or cannot make a sandbox.
+packages=(build-essential busybox-static ca-certificates e2fsprogs mmdebstrap runc)
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+  say "error: $*"
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Installs what is missing, and asks nothing of the network when nothing is.
+install_packages() {
+  local missing=() package
+  command -v apt-get >/dev/null || fail "this needs Debian's apt-get; on another system install: $*"
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  say "Installing ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+need_toolchains() {
+  [ -d "$HOME/.cargo/bin" ] && PATH="$PATH:$HOME/.cargo/bin"
+  command -v cargo >/dev/null || fail "Rust is missing: install it with rustup, then run this again"
+  command -v npm >/dev/null || fail "npm is missing: install Node.js with npm, then run this again"
+}
+
+# Builds the bridge, static and small, in a target directory of its own: its flags would rebuild all else.
+# Prints where it is.
+build_bridge() {
+  local host
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile bridge --package creel-bridge \
+    --target "$host" --target-dir "$CARGO_TARGET_DIR/bridge" >&2
+  printf '%s\n' "$CARGO_TARGET_DIR/bridge/$host/bridge/creel-bridge"
+}
