@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use uuid::{NoContext, Uuid};
+use uuid::{ContextV7, Uuid};
 
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
@@ -40,12 +40,16 @@ impl Clock for ManualClock {
     }
 }
 
-/// A new id: a UUID version 7 of the clock's time, so ids sort by when they were made.
+/// Counts within a millisecond, and on when the clock was set back: a later id is always the greater.
+static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
+/// A new id: a UUID version 7 of the clock's time. Ids of one process sort by when they were made.
 pub fn mint<Id: From<Uuid>>(clock: &dyn Clock) -> Id {
     let now = clock.now();
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)).into()
+    let order = ORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    Uuid::new_v7(uuid::Timestamp::from_unix(&*order, seconds, nanos)).into()
 }
 
 #[cfg(test)]
@@ -53,10 +57,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_sort_by_the_clock() {
+    fn ids_sort_by_when_they_were_made_whatever_the_clock_does() {
         let clock = ManualClock::at(Timestamp::from_second(1_800_000_000).expect("in range"));
-        let first: Uuid = mint(&clock);
-        clock.advance(SignedDuration::from_millis(1));
-        assert!(first < mint::<Uuid>(&clock));
+        let mut ids: Vec<Uuid> = Vec::new();
+        for step_ms in [0, 1, -60_000, 0, 3_600_000] {
+            clock.advance(SignedDuration::from_millis(step_ms));
+            ids.extend((0..2000).map(|_| mint::<Uuid>(&clock)));
+        }
+        assert!(ids.is_sorted_by(|earlier, later| earlier < later));
     }
 }
