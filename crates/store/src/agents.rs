@@ -197,8 +197,11 @@ impl Org {
                 if agent == before {
                     return Ok(agent);
                 }
+                // Making it anew is the reconciler's doing: the owner's patience goes on counting.
+                if (&agent.spec, agent.intent) != (&before.spec, before.intent) {
+                    agent.changed_at = now;
+                }
                 agent.generation = agent.generation.next();
-                agent.changed_at = now;
                 tx.execute(
                     "UPDATE agents SET spec = $1, intent = $2, generation = $3, incarnation = $4, changed_at = $5
                      WHERE org_id = $6 AND id = $7",
@@ -207,7 +210,7 @@ impl Org {
                         intent_text(agent.intent),
                         i64::try_from(agent.generation.0).unwrap_or(i64::MAX),
                         i64::try_from(agent.incarnation).unwrap_or(i64::MAX),
-                        micros(now),
+                        micros(agent.changed_at),
                         org.uuid().into_bytes(),
                         agent.id.uuid().into_bytes()
                     ],

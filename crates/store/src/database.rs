@@ -17,7 +17,7 @@ const READERS: usize = 4;
 pub(crate) struct Database {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
@@ -43,7 +43,7 @@ impl Database {
         Ok(Self {
             writer: Mutex::new(writer),
             readers: Mutex::new(readers),
-            places: Semaphore::new(READERS),
+            places: Arc::new(Semaphore::new(READERS)),
         })
     }
 
@@ -68,9 +68,14 @@ impl Database {
         self: &Arc<Self>,
         look: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let _place = self.places.acquire().await.map_err(|_| Error::Interrupted)?;
+        let place = Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Interrupted)?;
         let database = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
+            // Given back when the look is over, also when the caller has long gone.
+            let _place = place;
             let lock = || database.readers.lock().unwrap_or_else(PoisonError::into_inner);
             let reader = lock().pop().ok_or(Error::Interrupted)?;
             let value = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&reader)));
