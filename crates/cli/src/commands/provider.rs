@@ -67,7 +67,7 @@ pub(crate) async fn run(command: ProviderCommand, context: &Context) -> Result<(
         ProviderCommand::Ls => ls(context).await,
         ProviderCommand::Test { name } => test(&name, context).await,
         ProviderCommand::Rm { name, yes } => {
-            if !yes && !out::confirm(&format!("Remove provider {name} and its key?"))? {
+            if !yes && !out::confirm(&format!("remove provider {name} and its key"))? {
                 return Err(Failure::sentence("nothing was removed"));
             }
             context.client.remove_provider(name.as_str()).await?;

@@ -81,13 +81,15 @@ pub(crate) fn columns() -> usize {
         .unwrap_or(PAGE_COLUMNS)
 }
 
-/// Asks on the terminal; without one it is wrong use not to have said `--yes`.
-pub(crate) fn confirm(question: &str) -> Result<bool> {
+/// Asks on the terminal. Without one it is wrong use not to have said `--yes`.
+pub(crate) fn confirm(what: &str) -> Result<bool> {
     use crate::failure::Failure;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::wrong_use(format!("{question} Say so with --yes")));
+        return Err(Failure::wrong_use(format!(
+            "this would {what}: confirm it with --yes"
+        )));
     }
-    eprint!("{question} [y/N] ");
+    eprint!("This will {what}. Go on? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

@@ -1,7 +1,10 @@
 //! What is shown while something takes longer than a second: a spinner or a bar on a terminal, a line
 //! for each new sentence elsewhere, nothing for programs that asked for JSON.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -10,7 +13,11 @@ use super::table::cut;
 /// Room for the spinner and the elapsed time next to the sentence.
 const SENTENCE_COLUMNS: usize = 66;
 
+/// What is over sooner needs no words in a log.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 pub(crate) struct Progress {
+    began: Instant,
     bar: Option<ProgressBar>,
     lines: bool,
     said: String,
@@ -26,6 +33,7 @@ impl Progress {
             bar
         });
         Self {
+            began: Instant::now(),
             bar,
             lines: !terminal && !json,
             said: String::new(),
@@ -38,7 +46,7 @@ impl Progress {
             bar.set_message(cut(sentence, SENTENCE_COLUMNS));
         }
         let gist: String = sentence.chars().filter(|c| !c.is_ascii_digit()).collect();
-        if self.lines && gist != self.said {
+        if self.lines && gist != self.said && self.began.elapsed() >= PATIENCE {
             eprintln!("{sentence}");
             self.said = gist;
         }

@@ -23,7 +23,7 @@ pub(crate) struct RmArgs {
 
 pub(super) async fn run(args: &RmArgs, context: &Context) -> Result<()> {
     let names = args.agents.join(", ");
-    if !args.yes && !out::confirm(&format!("Delete {names}, with all files? This cannot be undone."))? {
+    if !args.yes && !out::confirm(&format!("delete {names} with all files, for good"))? {
         return Err(Failure::sentence("nothing was deleted"));
     }
     for agent in &args.agents {

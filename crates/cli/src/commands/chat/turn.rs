@@ -71,7 +71,7 @@ impl Conversation<'_> {
                 out.json_line(&event.event)?;
             }
             match event.event {
-                TurnEvent::Started => {}
+                TurnEvent::Started => screen.begin(),
                 TurnEvent::Text { delta } => screen.text(&delta, self.context)?,
                 TurnEvent::ToolStarted { name, arguments, .. } => {
                     screen.remark(&format!("{name} {}", one_line(&arguments)));
@@ -116,6 +116,14 @@ impl Screen {
         }
         self.streamed.push_str(delta);
         Ok(())
+    }
+
+    /// The runtime has the message. When it crashed and has it for a second time, what came before is void.
+    fn begin(&mut self) {
+        if !self.streamed.is_empty() {
+            self.remark("The agent's runtime ended and begins anew:");
+            self.streamed.clear();
+        }
     }
 
     /// Dimly, on standard error, on a line of its own.
