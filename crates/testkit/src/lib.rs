@@ -4,10 +4,12 @@ mod bridge;
 mod crash;
 mod exec;
 mod files;
+mod provider;
 mod script;
 mod supervisor;
 
 pub use bridge::FakeBridges;
 pub use crash::CrashPoints;
+pub use provider::{FakeProvider, Heard, REPORTED};
 pub use script::{Act, Gate, Script, echo};
 pub use supervisor::FakeSupervisor;
