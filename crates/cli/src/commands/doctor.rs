@@ -5,9 +5,12 @@ use std::{net::SocketAddr, path::PathBuf};
 use crate::{
     args::Global,
     failure::{Failure, Result},
-    out::{Out, style},
+    out::{Out, columns, style, table::wrap},
     up::{self, Finding, Verdict},
 };
+
+/// Width of a verdict and the gap after it.
+const INDENT: &str = "      ";
 
 /// Check whether this host can run Creel
 ///
@@ -28,7 +31,8 @@ pub(crate) struct DoctorArgs {
 }
 
 pub(crate) fn run(args: &DoctorArgs, global: &Global) -> Result<()> {
-    let findings = up::findings(&args.data, args.listen)?;
+    let mut findings = up::findings(&args.data, args.listen)?;
+    findings.extend(up::host_findings(&args.data)?);
     Out::new(global.json).show(&findings, || {
         findings.iter().map(human).collect::<Vec<_>>().join("\n")
     })?;
@@ -45,10 +49,10 @@ fn human(finding: &Finding) -> String {
         Verdict::Warn => style.warning("warn"),
         Verdict::Fail => style.error("fail"),
     };
-    let next = if finding.next.is_empty() {
-        String::new()
-    } else {
-        format!("\n      {}", finding.next)
+    let text = wrap(&format!("{}: {}", finding.name, finding.found), columns(), INDENT);
+    let next = match finding.next.as_str() {
+        "" => String::new(),
+        next => format!("\n{}", wrap(next, columns(), INDENT)),
     };
-    format!("{verdict}  {}: {}{next}", finding.name, finding.found)
+    format!("{verdict}  {}{next}", text.trim_start())
 }

@@ -94,6 +94,23 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// Breaks text at spaces so that each line, with its indent, fits. A longer word stands alone.
+pub(crate) fn wrap(text: &str, columns: usize, indent: &str) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if width > 0 && indent.len() + width + 1 + length > columns {
+            out.push('\n');
+            width = 0;
+        }
+        out.push_str(if width == 0 { indent } else { " " });
+        out.push_str(word);
+        width += length + usize::from(width > 0);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +129,11 @@ mod tests {
         scout  starting: preparing image o…   5s
         a      running                       12m
         ");
+    }
+
+    #[test]
+    fn long_text_is_broken_at_spaces() {
+        assert_eq!(wrap("one two three", 9, "  "), "  one two\n  three");
+        assert_eq!(wrap("a overlong-word b", 6, ""), "a\noverlong-word\nb");
     }
 }

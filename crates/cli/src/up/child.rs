@@ -91,6 +91,7 @@ impl Program {
             .args(&self.args)
             .arg(format!("--parent={}", std::process::id()))
             .env_remove("CREEL_TOKEN")
+            .env_remove("NOTIFY_SOCKET")
             .current_dir("/")
             // Ctrl-C on the terminal is for the parent alone, which ends its children in order.
             .process_group(0)

@@ -21,6 +21,7 @@ use super::{
     data::{self, Lock},
     detach,
     handover::{self, Ready},
+    notify,
     owner::Owner,
     preflight::{self, Verdict},
 };
@@ -169,7 +170,10 @@ async fn tree(
             answer = &mut first, if !said => {
                 said = true;
                 match answer.and_then(|answer| announce(answer, &url, owner, host)) {
-                    Ok(()) => { let _ = ready.send(true); }
+                    Ok(()) => {
+                        let _ = ready.send(true);
+                        notify::ready();
+                    }
                     Err(failure) => break (END_STOPPING, Err(failure)),
                 }
             }
