@@ -7,6 +7,10 @@ pub const SPEC: &str = "/run/creel/etc/spec.json";
 /// Where the bridge listens. Its directory is a tiny tmpfs, the only thing shared with the host
 /// that the inside may write.
 pub const BRIDGE_SOCKET: &str = "/run/creel/in/bridge.sock";
+/// In the directory of the bridge's socket: why the bridge gave up, one sentence, if it did. Shown to people.
+pub const LAST_WORDS: &str = "/run/creel/in/last-words";
+/// Its name there.
+pub const LAST_WORDS_NAME: &str = "last-words";
 /// The only way out. Its directory is read-only.
 pub const UPLINK_SOCKET: &str = "/run/creel/out/uplink.sock";
 /// The agent's volume: the only place that is kept.

@@ -15,6 +15,7 @@ mod image;
 pub mod inside;
 mod layout;
 mod supervisor;
+pub mod supervisor_http;
 
 pub use bridge::{
     Bridge, BridgeError, Bridges, ByteStream, EventStream, FileEntry, FileKind, HistoryEntry, LogLine,
@@ -24,3 +25,4 @@ pub use exec::{BadFrame, ExecFrame, ExecRequest, ExecSession};
 pub use image::{ImageState, ImageStatus};
 pub use layout::Layout;
 pub use supervisor::{HostReport, ReportStream, Supervisor, SupervisorError};
+pub use supervisor_http::{PutTarget, SupervisorClient};

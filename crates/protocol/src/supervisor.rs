@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ImageStatus;
 
-/// Changes as they are seen; starts with every sandbox once. Ends when the connection does: look again.
+/// Changes as they are seen; starts with every sandbox once. The last report of a sandbox that was told
+/// to be gone has converged; it is listed no more. Ends when the connection does: look again.
 pub type ReportStream = BoxStream<'static, SandboxReport>;
 
 /// The owner of the local sandboxes. Later also each provider of sandboxes elsewhere.

@@ -37,6 +37,6 @@ pub use bundle::{Bundle, Inbound, ReadOnly, Volume};
 pub use choose::{BackendChoice, Chosen, choose};
 pub use fake::Fake;
 pub use oci::{Oci, Runtime};
-pub use pid::become_subreaper;
+pub use pid::{ZombieSweep, become_subreaper};
 pub use places::Places;
 pub use steps::{NoSteps, Steps};

@@ -1,6 +1,7 @@
 //! Processes held by descriptor, so that a reused pid is never mistaken for the one that was meant.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::fd::{AsFd as _, OwnedFd},
 };
@@ -21,6 +22,41 @@ pub fn become_subreaper() -> Result<(), Error> {
     // Any pid but none switches it on.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(Error::errno("become the parent of orphaned sandbox processes"))
+}
+
+/// Reaps children of ours that nobody waits for. Who does wait is quick, so what is dead in two rounds
+/// running is nobody's.
+#[derive(Debug, Default)]
+pub struct ZombieSweep {
+    seen: BTreeSet<i32>,
+}
+
+impl ZombieSweep {
+    pub fn round(&mut self) {
+        let dead = dead_children();
+        for pid in dead.intersection(&self.seen) {
+            if let Some(pid) = Pid::from_raw(*pid) {
+                // Somebody else was quicker after all.
+                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+            }
+        }
+        self.seen = dead;
+    }
+}
+
+fn dead_children() -> BTreeSet<i32> {
+    let us = std::process::id().to_string();
+    let pids = crate::fs::names(std::path::Path::new("/proc"));
+    let is_dead_child = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+            let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+            fields.next() == Some("Z") && fields.next() == Some(us.as_str())
+        })
+    };
+    pids.iter()
+        .filter_map(|name| name.parse().ok())
+        .filter(is_dead_child)
+        .collect()
 }
 
 /// A process, for as long as we look at it.
@@ -103,6 +139,21 @@ mod tests {
             .expect("sh");
         let held = Held::open(child.id()).expect("our child, a zombie at worst");
         assert_eq!(held.ended().await, Some(7));
+        assert!(child.wait().is_err(), "it was reaped");
+    }
+
+    #[test]
+    fn a_dead_child_that_nobody_waits_for_is_reaped_in_the_second_round() {
+        let mut child = std::process::Command::new("true").spawn().expect("true");
+        let held = Held::open(child.id()).expect("our child");
+        let give_up = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !held.has_ended() {
+            assert!(std::time::Instant::now() < give_up, "true ends");
+            std::thread::yield_now();
+        }
+        let mut sweep = ZombieSweep::default();
+        sweep.round();
+        sweep.round();
         assert!(child.wait().is_err(), "it was reaped");
     }
 

@@ -12,7 +12,7 @@ use crate::Bundle;
 const MIB: u64 = 1 << 20;
 /// The largest `/tmp`; it also never takes more than a quarter of the memory.
 const TMP_BYTES: u64 = 256 * MIB;
-const SHM_BYTES: u64 = 64 * MIB;
+const SHM_BYTES: u64 = 16 * MIB;
 /// Open files of one process, where the host lets us give so many.
 const OPEN_FILES: u64 = 4096;
 const CPU_PERIOD_US: u64 = 100_000;

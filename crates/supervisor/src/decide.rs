@@ -1,0 +1,240 @@
+//! What to do next for one sandbox. Pure: the owner looks, calls [`decide`], acts, and looks again.
+
+use creel_domain::{ImageName, Target, Waiting};
+use creel_protocol::ImageState;
+use creel_sandbox::Presence;
+use jiff::{SignedDuration, Timestamp};
+
+/// A sandbox that lived so long did not fail at starting: it begins with a short wait again.
+const STEADY_AFTER: SignedDuration = SignedDuration::from_secs(60);
+const MAX_WAIT_S: i64 = 60;
+
+/// Everything the decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Situation<'a> {
+    pub(crate) wanted: &'a Target,
+    pub(crate) presence: Presence,
+    /// What runs was made from the very specification that is wanted.
+    pub(crate) matches: bool,
+    /// The image of the wanted specification.
+    pub(crate) image: &'a ImageState,
+    pub(crate) trouble: &'a Trouble,
+    /// When it was asked to end, if it was.
+    pub(crate) stopping_since: Option<Timestamp>,
+    pub(crate) stop_grace: SignedDuration,
+}
+
+/// One act. Each may be repeated, and each may find that another way led there first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// It runs as wanted: wait for its end or another target.
+    Keep {
+        since: Timestamp,
+    },
+    Start,
+    /// Wait for the image, and have it built if nobody does.
+    AwaitImage {
+        image: ImageName,
+        waiting: Waiting,
+    },
+    /// It failed: wait until then.
+    Rest {
+        until: Timestamp,
+    },
+    /// Ask it to end.
+    Terminate,
+    /// It was asked to end: wait until then.
+    AwaitEnd {
+        until: Timestamp,
+    },
+    Kill,
+    /// Remove all but the volume.
+    Release,
+    /// Nothing runs and nothing should.
+    Settled,
+    /// Remove everything, and remember only that it is gone.
+    Erase,
+}
+
+pub(crate) fn decide(it: &Situation<'_>, now: Timestamp) -> Act {
+    if let Presence::Running { since, .. } = it.presence {
+        return match it.wanted {
+            Target::Gone => Act::Kill,
+            Target::Running { .. } if it.matches && it.stopping_since.is_none() => Act::Keep { since },
+            Target::Running { .. } | Target::Stopped => match it.stopping_since {
+                None => Act::Terminate,
+                Some(asked) => {
+                    let until = asked.saturating_add(it.stop_grace).unwrap_or(asked);
+                    if now < until {
+                        Act::AwaitEnd { until }
+                    } else {
+                        Act::Kill
+                    }
+                }
+            },
+        };
+    }
+    if let Some(until) = it.trouble.retry_at
+        && now < until
+    {
+        return Act::Rest { until };
+    }
+    match (it.wanted, it.presence) {
+        (Target::Gone, _) => Act::Erase,
+        (Target::Stopped, Presence::Absent) => Act::Settled,
+        (Target::Stopped, _) => Act::Release,
+        (Target::Running { spec }, _) => match waiting(spec.image(), it.image) {
+            Some(waiting) => Act::AwaitImage {
+                image: spec.image(),
+                waiting,
+            },
+            None => Act::Start,
+        },
+    }
+}
+
+fn waiting(image: ImageName, state: &ImageState) -> Option<Waiting> {
+    match state {
+        ImageState::Ready { .. } => None,
+        ImageState::Absent => Some(Waiting::Image { image, percent: 0 }),
+        ImageState::Building { percent, .. } => Some(Waiting::Image {
+            image,
+            percent: *percent,
+        }),
+        ImageState::Failed { reason } => Some(Waiting::NoImage {
+            image,
+            reason: reason.clone(),
+        }),
+    }
+}
+
+/// What went wrong lately.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// In a row.
+    pub(crate) failures: u32,
+    pub(crate) reason: String,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) retry_at: Option<Timestamp>,
+}
+
+impl Trouble {
+    /// Something failed: each time in a row the wait doubles, up to a minute.
+    pub(crate) fn failed(&mut self, reason: String, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        let wait_s = 1i64
+            .checked_shl(self.failures - 1)
+            .filter(|wait| *wait > 0)
+            .unwrap_or(MAX_WAIT_S);
+        let wait = SignedDuration::from_secs(wait_s.min(MAX_WAIT_S));
+        self.reason = reason;
+        self.since = Some(now);
+        self.retry_at = Some(now.saturating_add(wait).unwrap_or(now));
+    }
+
+    /// It ran, and ended by itself.
+    pub(crate) fn died(&mut self, reason: String, started: Timestamp, now: Timestamp) {
+        if now.duration_since(started) >= STEADY_AFTER {
+            self.failures = 0;
+        }
+        self.failed(reason, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use creel_domain::{AgentFiles, AgentId, Limits, Runtime, SandboxSpec};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).expect("in range")
+    }
+
+    fn running() -> Target {
+        let spec = SandboxSpec {
+            agent: "agt_00000000000000000000000001"
+                .parse::<AgentId>()
+                .expect("an id"),
+            name: "scout".parse().expect("a name"),
+            runtime: Runtime::Lite,
+            model: "demo/echo".parse().expect("a model"),
+            files: AgentFiles::default(),
+            limits: Limits::default_for(Runtime::Lite),
+            incarnation: 1,
+        };
+        Target::Running { spec: Box::new(spec) }
+    }
+
+    #[test]
+    fn the_table_of_acts() {
+        use Presence::{Absent, Remains};
+        let up = Presence::Running { pid: 7, since: at(0) };
+        let ready = ImageState::Ready {
+            built_at: at(0),
+            bytes: 1,
+        };
+        let building = ImageState::Building {
+            percent: 43,
+            step: String::new(),
+        };
+        let failed = ImageState::Failed {
+            reason: "no disk".to_owned(),
+        };
+        let fine = Trouble::default();
+        let mut hurt = Trouble::default();
+        hurt.failed("it broke".to_owned(), at(0));
+        let lite = ImageName::Lite;
+        let await_image = |waiting| Act::AwaitImage { image: lite, waiting };
+        let (run, stop, gone) = (running(), Target::Stopped, Target::Gone);
+        #[rustfmt::skip]
+        let table = [
+            ("nothing there: start", &run, Absent, false, &ready, &fine, None, 0, Act::Start),
+            ("a crash left something: start over", &run, Remains, false, &ready, &fine, None, 0, Act::Start),
+            ("runs as wanted", &run, up, true, &ready, &fine, None, 0, Act::Keep { since: at(0) }),
+            ("runs otherwise", &run, up, false, &ready, &fine, None, 0, Act::Terminate),
+            ("asked to end, may take its time", &run, up, true, &ready, &fine, Some(at(0)), 9, Act::AwaitEnd { until: at(10) }),
+            ("asked to end, deaf", &run, up, false, &ready, &fine, Some(at(0)), 10, Act::Kill),
+            ("stop", &stop, up, true, &ready, &fine, None, 0, Act::Terminate),
+            ("stopped, not tidied", &stop, Remains, false, &ready, &fine, None, 0, Act::Release),
+            ("stopped", &stop, Absent, false, &ready, &fine, None, 0, Act::Settled),
+            ("delete what runs: no grace", &gone, up, true, &ready, &fine, None, 0, Act::Kill),
+            ("delete the rest", &gone, Remains, false, &ready, &fine, None, 0, Act::Erase),
+            ("delete what never was", &gone, Absent, false, &ready, &fine, None, 0, Act::Erase),
+            ("failed just now", &run, Absent, false, &ready, &hurt, None, 0, Act::Rest { until: at(1) }),
+            ("failed a while ago", &run, Absent, false, &ready, &hurt, None, 1, Act::Start),
+            ("no image yet", &run, Absent, false, &ImageState::Absent, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 0 })),
+            ("image on its way", &run, Absent, false, &building, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 43 })),
+            ("no image to be had", &run, Absent, false, &failed, &fine, None, 0, await_image(Waiting::NoImage { image: lite, reason: "no disk".to_owned() })),
+            ("runs, whatever the image does", &run, up, true, &ImageState::Absent, &fine, None, 0, Act::Keep { since: at(0) }),
+        ];
+        for (what, wanted, presence, matches, image, trouble, stopping_since, now, act) in table {
+            let it = Situation {
+                wanted,
+                presence,
+                matches,
+                image,
+                trouble,
+                stopping_since,
+                stop_grace: SignedDuration::from_secs(10),
+            };
+            assert_eq!(decide(&it, at(now)), act, "{what}");
+        }
+    }
+
+    #[test]
+    fn waits_double_up_to_a_minute_and_begin_anew_after_a_steady_life() {
+        let mut trouble = Trouble::default();
+        let mut waits = Vec::new();
+        for _ in 0..80 {
+            trouble.failed("x".to_owned(), at(0));
+            waits.push(trouble.retry_at.expect("a time").duration_since(at(0)).as_secs());
+        }
+        assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert!(waits[8..].iter().all(|wait| *wait == 60));
+        trouble.died("x".to_owned(), at(0), at(59));
+        assert_eq!(trouble.retry_at, Some(at(119)), "a short life");
+        trouble.died("x".to_owned(), at(0), at(60));
+        assert_eq!(trouble.retry_at, Some(at(61)), "a steady life");
+    }
+}
