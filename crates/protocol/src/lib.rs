@@ -10,10 +10,12 @@
 //! | uplink | the bridge (hostile) | control's models and egress | `run/sandboxes/ID/out/uplink.sock` |
 
 mod bridge;
+mod bridge_http;
 mod exec;
 mod image;
 pub mod inside;
 mod layout;
+pub mod sse;
 mod supervisor;
 pub mod supervisor_http;
 
@@ -21,6 +23,7 @@ pub use bridge::{
     Bridge, BridgeError, Bridges, ByteStream, EventStream, FileEntry, FileKind, HistoryEntry, LogLine,
     LogStream, NumberedEvent, ReadFile, SessionSummary, ToolUse, TurnRequest, limits,
 };
+pub use bridge_http::{BridgeClient, LocalBridges};
 pub use exec::{BadFrame, ExecFrame, ExecRequest, ExecSession};
 pub use image::{ImageState, ImageStatus};
 pub use layout::Layout;
