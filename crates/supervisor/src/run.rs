@@ -1,6 +1,12 @@
 //! The supervisor as a program: everything opened, the socket served, until a signal.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use creel_daemon::{Shutdown, SystemClock, bind_unix, serve};
 use creel_protocol::Layout;
@@ -18,7 +24,8 @@ pub struct RunOptions {
     pub backend: BackendChoice,
     pub images: Arc<dyn ImageSource>,
     /// Whether sandboxes end with us. Otherwise they live on, and the next supervisor finds them.
-    pub stop_sandboxes: bool,
+    /// Looked at when the end begins: whoever asks for it decides.
+    pub stop_sandboxes: Arc<AtomicBool>,
 }
 
 /// Works until the end begins.
@@ -59,7 +66,7 @@ pub async fn run(options: RunOptions, shutdown: Shutdown) -> Result<(), Error> {
     serve(listener, routes, SERVE_OPTIONS, shutdown).await;
     // Nobody answers on it any more; who finds it gone knows that at once.
     let _ = std::fs::remove_file(layout.supervisor_socket());
-    if options.stop_sandboxes {
+    if options.stop_sandboxes.load(Ordering::Relaxed) {
         service.stop_all().await
     } else {
         service.stop().await;

@@ -72,6 +72,13 @@ pub(super) fn die_with(parent: i32) -> Result<()> {
     }
 }
 
+/// For `ps` and `top`: every process of ours runs the same file. At most 15 bytes.
+pub(super) fn name_process(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
+}
+
 /// The person behind `sudo creel up`: whose settings get the address and the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Person {

@@ -49,7 +49,6 @@ pub(super) fn prepare(layout: &Layout, account: Account) -> Result<()> {
         (layout.data().to_path_buf(), 0o711, None),
         (layout.control(), 0o700, Some(account)),
         (layout.supervisor(), 0o700, None),
-        (layout.images().to_path_buf(), 0o711, None),
         (layout.volumes(), 0o711, None),
         (layout.run(), 0o711, None),
         (layout.sandboxes(), 0o711, None),
@@ -57,6 +56,10 @@ pub(super) fn prepare(layout: &Layout, account: Account) -> Result<()> {
     ];
     for (path, mode, owner) in directories {
         directory(&path, mode, owner).map_err(|error| cannot("make", &path, &error))?;
+    }
+    // It may be shared with others, who decided about it.
+    if !layout.images().exists() {
+        directory(layout.images(), 0o711, None).map_err(|error| cannot("make", layout.images(), &error))?;
     }
     let version = layout.version();
     if !version.exists() {
@@ -66,8 +69,7 @@ pub(super) fn prepare(layout: &Layout, account: Account) -> Result<()> {
 }
 
 fn directory(path: &Path, mode: u32, owner: Option<Account>) -> std::io::Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
-    made?;
+    fs::DirBuilder::new().recursive(true).mode(0o711).create(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     match owner {
         Some(account) => chown(path, Some(account.uid), Some(account.gid)),

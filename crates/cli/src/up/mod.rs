@@ -34,3 +34,17 @@ pub(crate) use host::host_findings;
 pub(crate) use parent::run as up;
 pub(crate) use preflight::{Finding, Verdict, findings};
 pub(crate) use supervisor::run as supervisor;
+
+/// An error of one of our programs with its causes, as one sentence.
+fn sentence(error: impl std::error::Error) -> crate::failure::Failure {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    crate::failure::Failure::sentence(text)
+}

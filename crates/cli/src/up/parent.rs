@@ -186,11 +186,12 @@ async fn tree(
         }
     };
     drop(first);
-    remark(if end == END_STOPPING {
-        "Stopping Creel and its sandboxes"
-    } else {
-        "Stopping Creel; the sandboxes go on running"
-    });
+    if result.is_ok() {
+        remark(match end {
+            END_STOPPING => "Stopping Creel and its sandboxes",
+            _ => "Stopping Creel; the sandboxes go on running",
+        });
+    }
     let _ = control_wanted.send(Wanted::Ended(Signal::TERM));
     if !control.is_finished() {
         let _ = control.await;
