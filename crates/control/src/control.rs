@@ -1,0 +1,180 @@
+//! What every part of control shares.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use creel_api::ErrorCode;
+use creel_daemon::{Clock, Shutdown};
+use creel_domain::{
+    Agent, AgentId, AgentState, BridgeHealth, Deadlines, Intent, Name, Observed, OrgId, SandboxId,
+};
+use creel_models::Models;
+use creel_protocol::{Bridge, Bridges, Supervisor};
+use creel_store::Store;
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    http::failure::{Answer, Failure},
+    reconcile::{Looker, Nudges, Told},
+    sightings::Sightings,
+    turns::Turns,
+    uplink::Ledger,
+};
+
+/// A request for files, logs or a command waits so long for a sandbox that is starting.
+const BRIDGE_WITHIN: Duration = Duration::from_secs(20);
+
+pub(crate) struct Control {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) supervisor: Arc<dyn Supervisor>,
+    pub(crate) bridges: Arc<dyn Bridges>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) sightings: Arc<Sightings>,
+    pub(crate) looker: Looker,
+    pub(crate) nudges: Nudges,
+    pub(crate) told: Told,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) models: Models,
+    pub(crate) ledger: Arc<Ledger>,
+    /// Whose sandbox is whose, so that a report finds its agent.
+    pub(crate) owners: Mutex<HashMap<SandboxId, Who>>,
+}
+
+/// An agent, and the org through which its row is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Who {
+    pub(crate) org: OrgId,
+    pub(crate) agent: AgentId,
+}
+
+impl From<&Agent> for Who {
+    fn from(agent: &Agent) -> Self {
+        Self {
+            org: agent.org,
+            agent: agent.id,
+        }
+    }
+}
+
+impl Control {
+    /// An agent of the org, by its id or its name.
+    pub(crate) async fn agent(&self, org: OrgId, text: &str) -> Answer<Agent> {
+        let missing = || {
+            let shown: String = text.chars().take(60).collect();
+            Failure::not_found(format!(
+                "There is no agent `{shown}`: `creel agent ls` shows those that there are."
+            ))
+        };
+        let org = self.store.org(org);
+        let found = if let Ok(id) = text.parse::<AgentId>() {
+            org.agent(id).await
+        } else if let Ok(name) = text.parse::<Name>() {
+            org.agent_by_name(name).await
+        } else {
+            return Err(missing());
+        };
+        found.map_err(|error| match error {
+            creel_store::Error::NotFound(_) => missing(),
+            other => other.into(),
+        })
+    }
+
+    pub(crate) fn state(&self, agent: &Agent) -> AgentState {
+        self.sightings.state(agent, &self.deadlines, self.clock.now())
+    }
+
+    /// The bridge of an agent whose sandbox runs; waits a little for one that is starting. The runtime need
+    /// not answer yet: files, logs and commands are of use when it does not.
+    pub(crate) async fn bridge(&self, agent: &Agent) -> Answer<Arc<dyn Bridge>> {
+        let deadline = Instant::now() + BRIDGE_WITHIN;
+        let mut changes = self.sightings.subscribe();
+        loop {
+            changes.borrow_and_update();
+            self.check_wanted(agent)?;
+            let sighting = self.sightings.get(agent.sandbox);
+            let answers = matches!(
+                &sighting.health,
+                Observed::Seen {
+                    value: BridgeHealth { .. },
+                    ..
+                }
+            );
+            let current = sighting
+                .sandbox
+                .seen()
+                .is_some_and(|report| report.generation >= agent.generation);
+            if current && answers {
+                return Ok(self.bridges.bridge(agent.sandbox));
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = sleep_until(deadline) => return Err(self.not_ready(agent)),
+            }
+        }
+    }
+
+    fn not_ready(&self, agent: &Agent) -> Failure {
+        let why = match self.state(agent) {
+            AgentState::Starting { waiting, .. } => format!("is still starting ({waiting})"),
+            AgentState::Faulted { reason, .. } => format!("does not come up: {reason}"),
+            state => format!("is {}", state.as_str()),
+        };
+        Failure::new(
+            ErrorCode::AgentNotReady,
+            format!("Agent `{}` {why}. Try again in a moment.", agent.name),
+        )
+    }
+
+    /// Refuses what needs a running agent while its owner does not want it to run.
+    pub(crate) fn check_wanted(&self, agent: &Agent) -> Answer<()> {
+        let name = &agent.name;
+        let detail = match agent.intent {
+            Intent::Run => return Ok(()),
+            Intent::Stop => format!("Agent `{name}` is stopped. Start it with `creel agent start {name}`."),
+            Intent::Delete => format!("Agent `{name}` is being deleted."),
+        };
+        Err(Failure::new(ErrorCode::AgentNotRunning, detail))
+    }
+
+    /// Runs work to its end even when whoever asked for it hangs up.
+    pub(crate) async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Answer<T>> + Send + 'static,
+    ) -> Answer<T> {
+        match tokio::spawn(work).await {
+            Ok(answer) => answer,
+            Err(error) => Err(Failure::internal(error)),
+        }
+    }
+
+    pub(crate) fn owner(&self, sandbox: SandboxId) -> Option<Who> {
+        self.owners().get(&sandbox).copied()
+    }
+
+    pub(crate) fn owned(&self) -> usize {
+        self.owners().len()
+    }
+
+    pub(crate) fn add_owner(&self, agent: &Agent) {
+        self.owners().insert(agent.sandbox, agent.into());
+    }
+
+    pub(crate) fn remove_owner(&self, sandbox: SandboxId) {
+        self.owners().remove(&sandbox);
+    }
+
+    pub(crate) fn set_owners(&self, agents: &[Agent]) {
+        let mut owners = self.owners();
+        owners.clear();
+        owners.extend(agents.iter().map(|agent| (agent.sandbox, agent.into())));
+    }
+
+    fn owners(&self) -> MutexGuard<'_, HashMap<SandboxId, Who>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

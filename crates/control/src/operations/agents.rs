@@ -1,0 +1,256 @@
+//! Agents: made, changed, deleted; and what the reconciler writes about them.
+
+use std::sync::Arc;
+
+use creel_api::{self as api, CreateAgent, ErrorCode, PatchAgent};
+use creel_domain::{
+    Agent, AgentId, AgentSpec, AgentState, Generation, Intent, Limits, ModelName, OrgId, ProviderKind,
+    Runtime,
+};
+use creel_store::{AgentChange, NewAgent};
+
+use super::once::once;
+use crate::{
+    Control, Who,
+    http::{
+        failure::{Answer, Failure, sentence},
+        idempotency::Key,
+    },
+};
+
+/// The model of an agent that names none.
+const DEFAULT_MODEL: &str = "demo/demo";
+
+/// Which revision a change is meant for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Revision {
+    Any,
+    Exactly(Generation),
+}
+
+/// The agent as the API shows it.
+pub(crate) fn shown(control: &Control, agent: &Agent) -> api::Agent {
+    api::Agent {
+        id: agent.id,
+        name: agent.name.clone(),
+        runtime: agent.spec.runtime,
+        model: agent.spec.model.clone(),
+        files: agent.spec.files.clone(),
+        limits: agent.spec.limits,
+        intent: agent.intent,
+        status: control.state(agent),
+        revision: agent.generation,
+        created_at: agent.created_at,
+        changed_at: agent.changed_at,
+    }
+}
+
+/// A page, newest first, and whether more follows.
+pub(crate) async fn list(
+    control: &Control,
+    org: OrgId,
+    before: Option<AgentId>,
+    limit: u32,
+) -> Answer<(Vec<Agent>, bool)> {
+    let mut agents = control.store.org(org).agents(before, limit + 1).await?;
+    let more = agents.len() > limit as usize;
+    agents.truncate(limit as usize);
+    Ok((agents, more))
+}
+
+pub(crate) async fn create(
+    control: &Arc<Control>,
+    org: OrgId,
+    create: CreateAgent,
+    key: Option<Key>,
+) -> Answer<Agent> {
+    let runtime = create.runtime.unwrap_or(Runtime::Openclaw);
+    let model = match create.model {
+        Some(model) => model,
+        None => DEFAULT_MODEL.parse().map_err(Failure::internal)?,
+    };
+    let spec = AgentSpec {
+        runtime,
+        model,
+        files: create.files,
+        limits: create.limits.apply(Limits::default_for(runtime)),
+    };
+    check(control, org, &spec).await?;
+    let name = create.name;
+    let this = Arc::clone(control);
+    let agent = control
+        .detached(async move {
+            let make = async { Ok(this.store.org(org).create_agent(NewAgent { name, spec }).await?) };
+            once(&this, org, key, make).await
+        })
+        .await?;
+    control.add_owner(&agent);
+    control.nudges.nudge((&agent).into());
+    Ok(agent)
+}
+
+/// What a specification must fulfil, whoever wrote it.
+async fn check(control: &Control, org: OrgId, spec: &AgentSpec) -> Answer<()> {
+    spec.files
+        .check()
+        .map_err(|error| Failure::invalid(sentence(&error.to_string())))?;
+    spec.limits
+        .check(spec.runtime)
+        .map_err(|error| Failure::invalid(format!("`limits`: {error}.")))?;
+    check_model(control, org, &spec.model).await
+}
+
+async fn check_model(control: &Control, org: OrgId, model: &ModelName) -> Answer<()> {
+    let name = model.provider();
+    if name.as_str() == ProviderKind::Demo.as_str() {
+        return Ok(());
+    }
+    if control
+        .store
+        .org(org)
+        .providers()
+        .await?
+        .iter()
+        .any(|provider| provider.name == *name)
+    {
+        return Ok(());
+    }
+    Err(Failure::new(
+        ErrorCode::ProviderNotFound,
+        format!(
+            "There is no provider `{name}` for the model `{model}`. Add it with `creel provider add {name}`."
+        ),
+    ))
+}
+
+pub(crate) async fn patch(
+    control: &Arc<Control>,
+    org: OrgId,
+    agent: &str,
+    revision: Revision,
+    patch: PatchAgent,
+) -> Answer<Agent> {
+    if patch.intent == Some(Intent::Delete) {
+        return Err(Failure::invalid(
+            "`intent` may be `run` or `stop`; to delete an agent, use `DELETE`.",
+        ));
+    }
+    let agent = control.agent(org, agent).await?;
+    let expected = match revision {
+        Revision::Exactly(generation) if generation != agent.generation => {
+            return Err(mismatch(agent.generation));
+        }
+        // What is changed is what was read: another change in between is not overwritten by this one.
+        Revision::Exactly(_) | Revision::Any => agent.generation,
+    };
+    let mut spec = agent.spec.clone();
+    if let Some(model) = patch.model {
+        spec.model = model;
+    }
+    if let Some(files) = patch.files {
+        spec.files = files;
+    }
+    if let Some(limits) = patch.limits {
+        spec.limits = limits.apply(spec.limits);
+    }
+    check(control, org, &spec).await?;
+    let change = AgentChange {
+        spec: Some(spec),
+        intent: patch.intent,
+        renew: false,
+    };
+    change_agent(control, &agent, Some(expected), change).await
+}
+
+fn mismatch(current: Generation) -> Failure {
+    Failure::new(
+        ErrorCode::RevisionMismatch,
+        format!(
+            "The agent was changed in the meantime: it is now at revision {}. Read it again, then repeat the change.",
+            current.0
+        ),
+    )
+}
+
+pub(crate) async fn delete(control: &Arc<Control>, org: OrgId, agent: &str) -> Answer<()> {
+    let agent = control.agent(org, agent).await?;
+    let change = AgentChange {
+        intent: Some(Intent::Delete),
+        ..AgentChange::default()
+    };
+    change_agent(control, &agent, None, change).await?;
+    control.turns.cancel_all(agent.id);
+    Ok(())
+}
+
+pub(crate) async fn restart(control: &Arc<Control>, org: OrgId, agent: &str) -> Answer<()> {
+    let agent = control.agent(org, agent).await?;
+    control.check_wanted(&agent)?;
+    let change = AgentChange {
+        renew: true,
+        ..AgentChange::default()
+    };
+    change_agent(control, &agent, None, change).await?;
+    Ok(())
+}
+
+async fn change_agent(
+    control: &Arc<Control>,
+    agent: &Agent,
+    expected: Option<Generation>,
+    change: AgentChange,
+) -> Answer<Agent> {
+    let changed = control
+        .store
+        .org(agent.org)
+        .change_agent(agent.id, expected, change)
+        .await;
+    let changed = changed.map_err(|error| match error {
+        creel_store::Error::RevisionMismatch { current } => mismatch(current),
+        creel_store::Error::Deleting => Failure::new(
+            ErrorCode::Conflict,
+            format!("Agent `{}` is being deleted.", agent.name),
+        ),
+        other => other.into(),
+    })?;
+    control.nudges.nudge(agent.into());
+    Ok(changed)
+}
+
+// ---- for the reconciler
+
+pub(crate) async fn all(control: &Control) -> Answer<Vec<Agent>> {
+    Ok(control.store.platform().all_agents().await?)
+}
+
+/// None: it was deleted.
+pub(crate) async fn fresh(control: &Control, who: Who) -> Answer<Option<Agent>> {
+    match control.store.org(who.org).agent(who.agent).await {
+        Ok(agent) => Ok(Some(agent)),
+        Err(creel_store::Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Raises the incarnation, unless somebody else changed the agent meanwhile.
+pub(crate) async fn rebuild(control: &Arc<Control>, agent: &Agent) -> Answer<()> {
+    let change = AgentChange {
+        renew: true,
+        ..AgentChange::default()
+    };
+    change_agent(control, agent, Some(agent.generation), change).await?;
+    Ok(())
+}
+
+pub(crate) async fn forget(control: &Control, agent: &Agent) -> Answer<()> {
+    Ok(control.store.org(agent.org).forget_agent(agent.id).await?)
+}
+
+/// Appends where an agent stands to the org's log.
+pub(crate) async fn tell_state(control: &Control, agent: &Agent, state: &AgentState) -> Answer<()> {
+    let data = serde_json::to_value(state).map_err(Failure::internal)?;
+    let org = control.store.org(agent.org);
+    Ok(org
+        .append_event("agent.state", agent.id.to_string(), data)
+        .await?)
+}

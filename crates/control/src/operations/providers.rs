@@ -1,0 +1,170 @@
+//! Model providers: added, listed, tried, removed. A key goes in and never comes out.
+
+use std::{sync::Arc, time::Duration};
+
+use creel_api::{AddProvider, ErrorCode, Provider, ProviderTest};
+use creel_domain::{Name, OrgId, ProviderKind};
+use creel_models::{BaseUrl, Key as ProviderKey};
+use creel_store::{NewProvider, StoredProvider};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::once::once;
+use crate::{
+    Control,
+    http::{
+        failure::{Answer, Failure, sentence},
+        idempotency::Key,
+    },
+    uplink::callable,
+};
+
+/// For a provider that is tried.
+const TEST_WITHIN: Duration = Duration::from_secs(30);
+/// Agents read at a time to find out who uses a provider.
+const BATCH: u32 = 200;
+
+fn is_demo(name: &Name) -> bool {
+    name.as_str() == ProviderKind::Demo.as_str()
+}
+
+fn shown(row: StoredProvider) -> Provider {
+    Provider {
+        id: Some(row.id),
+        name: row.name,
+        kind: row.kind,
+        base_url: row.base_url,
+        has_key: row.has_key,
+        created_at: Some(row.created_at),
+    }
+}
+
+fn named(name: &str) -> Answer<Name> {
+    name.parse().map_err(|_| missing(name))
+}
+
+fn missing(name: &str) -> Failure {
+    let shown: String = name.chars().take(60).collect();
+    Failure::not_found(format!(
+        "There is no provider `{shown}`: `creel provider ls` shows those that there are."
+    ))
+}
+
+/// The built-in one first.
+pub(crate) async fn list(control: &Control, org: OrgId) -> Answer<Vec<Provider>> {
+    let demo = Provider {
+        id: None,
+        name: named(ProviderKind::Demo.as_str())?,
+        kind: ProviderKind::Demo,
+        base_url: None,
+        has_key: false,
+        created_at: None,
+    };
+    let stored = control.store.org(org).providers().await?;
+    Ok(std::iter::once(demo)
+        .chain(stored.into_iter().map(shown))
+        .collect())
+}
+
+pub(crate) async fn add(
+    control: &Arc<Control>,
+    org: OrgId,
+    add: AddProvider,
+    key: Option<Key>,
+) -> Answer<Provider> {
+    if add.kind == ProviderKind::Demo || is_demo(&add.name) {
+        return Err(Failure::new(
+            ErrorCode::NameTaken,
+            "The provider `demo` is built in; there is no other of its kind or name.",
+        ));
+    }
+    let said = |error: &dyn std::error::Error| Failure::invalid(sentence(&error.to_string()));
+    BaseUrl::parse(add.kind, add.base_url.as_deref()).map_err(|error| said(&error))?;
+    match &add.key {
+        Some(key) => drop(ProviderKey::new(key.clone()).map_err(|error| said(&error))?),
+        None if add.kind != ProviderKind::OpenaiCompatible => {
+            return Err(Failure::invalid(format!(
+                "A provider of kind `{}` needs its `key`.",
+                add.kind
+            )));
+        }
+        None => {}
+    }
+    let new = NewProvider {
+        name: add.name,
+        kind: add.kind,
+        base_url: add.base_url,
+        key: add.key.map(Zeroizing::new),
+    };
+    let this = Arc::clone(control);
+    control
+        .detached(async move {
+            let make = async { Ok(shown(this.store.org(org).add_provider(new).await?)) };
+            once(&this, org, key, make).await
+        })
+        .await
+}
+
+pub(crate) async fn remove(control: &Control, org: OrgId, name: &str) -> Answer<()> {
+    let name = named(name)?;
+    if is_demo(&name) {
+        return Err(Failure::new(
+            ErrorCode::Conflict,
+            "The provider `demo` is built in and stays.",
+        ));
+    }
+    let org = control.store.org(org);
+    let mut before = None;
+    loop {
+        let page = org.agents(before, BATCH).await?;
+        if let Some(user) = page.iter().find(|agent| *agent.spec.model.provider() == name) {
+            return Err(Failure::new(
+                ErrorCode::Conflict,
+                format!(
+                    "Agent `{}` uses the provider `{name}`: give it another model or delete it first.",
+                    user.name
+                ),
+            ));
+        }
+        before = page.last().map(|agent| agent.id);
+        if page.len() < BATCH as usize {
+            break;
+        }
+    }
+    org.remove_provider(name.clone())
+        .await
+        .map_err(|error| match error {
+            creel_store::Error::NotFound(_) => missing(name.as_str()),
+            other => other.into(),
+        })
+}
+
+pub(crate) async fn test(control: &Control, org: OrgId, name: &str) -> Answer<ProviderTest> {
+    let name = named(name)?;
+    if is_demo(&name) {
+        return Ok(ProviderTest {
+            ok: true,
+            detail: "The demo is built in: it needs no key and answers by rote.".to_owned(),
+            duration_ms: 0,
+        });
+    }
+    let Some((row, key)) = control.store.org(org).provider(name.clone()).await? else {
+        return Err(missing(name.as_str()));
+    };
+    let provider = callable(row, key).map_err(|error| Failure::invalid(sentence(&error.to_string())))?;
+    let started = Instant::now();
+    let verdict = tokio::time::timeout(TEST_WITHIN, control.models.test(&provider)).await;
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (ok, detail) = match verdict {
+        Ok(verdict) => (verdict.ok, verdict.detail),
+        Err(_) => (
+            false,
+            "The provider did not answer within 30 seconds. Check its address.".to_owned(),
+        ),
+    };
+    Ok(ProviderTest {
+        ok,
+        detail,
+        duration_ms,
+    })
+}
