@@ -91,6 +91,11 @@ impl Held {
         matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(ready) if ready > 0)
     }
 
+    /// Takes its status if it has ended and is our child.
+    pub(crate) fn reap(&self) -> Option<i32> {
+        reap(&self.fd)
+    }
+
     /// Waits for its end, reaps it when it is our child, and says with what status it ended then.
     pub(crate) async fn ended(self) -> Option<i32> {
         #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]

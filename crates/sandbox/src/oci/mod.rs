@@ -183,10 +183,12 @@ impl Oci {
 
     async fn ended_now(&self, sandbox: SandboxId) -> Ended {
         let held = self
-            .on("look at a sandbox", move |inner| Ok(inner.first(sandbox)))
+            .on("look at a sandbox", move |inner| {
+                Ok(inner.first_or_zombie(sandbox))
+            })
             .await;
         let status = match held {
-            Ok(Some((_, held))) => held.ended().await,
+            Ok(Some(held)) => held.ended().await,
             _ => None,
         };
         Ended {
@@ -232,17 +234,30 @@ impl Inner {
         Ok(())
     }
 
-    /// The first process, if it lives. The pid that was written down counts only where the kernel says
-    /// that it is in this sandbox's group.
-    fn first(&self, sandbox: SandboxId) -> Option<(u32, Held)> {
+    /// The process whose pid was written down at the start, whatever it is by now.
+    fn written(&self, sandbox: SandboxId) -> Option<(u32, Held)> {
         let pid = std::fs::read_to_string(self.pid_file(sandbox))
             .ok()?
             .trim()
             .parse()
             .ok()?;
-        let held = Held::open(pid)?;
-        let alive = self.cgroups.holds(&self.places.cgroup_of(sandbox), pid) && !held.has_ended();
-        alive.then_some((pid, held))
+        Some((pid, Held::open(pid)?))
+    }
+
+    /// The first process, if it lives. The pid that was written down counts only where the kernel says
+    /// that it is in this sandbox's group.
+    fn first(&self, sandbox: SandboxId) -> Option<(u32, Held)> {
+        self.written(sandbox).filter(|(pid, held)| {
+            self.cgroups.holds(&self.places.cgroup_of(sandbox), *pid) && !held.has_ended()
+        })
+    }
+
+    /// The first process, living or waiting to be reaped.
+    fn first_or_zombie(&self, sandbox: SandboxId) -> Option<Held> {
+        // Version 1 does not tell the group of a zombie. One that is not our child is not reaped anyway.
+        let (pid, held) = self.written(sandbox)?;
+        let ours = held.has_ended() || self.cgroups.holds(&self.places.cgroup_of(sandbox), pid);
+        ours.then_some(held)
     }
 
     fn look(&self, sandbox: SandboxId) -> Result<Presence, Error> {
@@ -267,7 +282,10 @@ impl Inner {
     fn signal_all(&self, sandbox: SandboxId) -> Result<Vec<Held>, Error> {
         let group = self.places.cgroup_of(sandbox);
         self.cgroups.thaw(&group);
-        let first = self.first(sandbox).map(|(_, held)| held);
+        let first = self.first_or_zombie(sandbox);
+        if let Some(first) = &first {
+            first.reap();
+        }
         let others = self.cgroups.pids(&group).into_iter().filter_map(Held::open);
         let alive: Vec<Held> = first
             .into_iter()

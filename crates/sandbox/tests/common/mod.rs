@@ -7,10 +7,7 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -71,7 +68,7 @@ impl World {
         ] {
             symlink("busybox", root.join("bin").join(name)).expect("a link");
         }
-        fs::copy(guest(), root.join("bin/guest")).expect("the guest");
+        compile_guest(&root.join("bin/guest"));
         fs::write(path.join("secret"), "another tenant's secret").expect("a secret");
         let choice = match std::env::var("CREEL_TEST_BACKEND") {
             Ok(name) => name.parse().expect("a backend"),
@@ -152,21 +149,33 @@ impl World {
     }
 }
 
-/// The hostile guest, compiled once a test program.
-fn guest() -> &'static Path {
-    static GUEST: OnceLock<PathBuf> = OnceLock::new();
-    GUEST.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/guest.c");
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guest-{}", std::process::id()));
-        let status = Command::new("cc")
-            .args(["-static", "-O1", "-o"])
-            .arg(&program)
-            .arg(source)
-            .status()
-            .expect("a C compiler is installed");
-        assert!(status.success(), "the guest compiles");
-        program
-    })
+impl Drop for World {
+    /// A test that fails leaves nothing behind either.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let backend = std::sync::Arc::clone(&self.chosen.backend);
+        let clear = async move {
+            for sandbox in backend.list().await.unwrap_or_default() {
+                let _ = backend.erase(sandbox, &NoSteps).await;
+            }
+        };
+        // Not on the runtime that is just ending.
+        let clear = move || tokio::runtime::Runtime::new().map(|runtime| runtime.block_on(clear));
+        let _ = std::thread::spawn(clear).join();
+    }
+}
+
+/// Compiles the hostile guest.
+fn compile_guest(program: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/guest.c");
+    let status = Command::new("cc")
+        .args(["-static", "-O1", "-o"])
+        .args([program, &source])
+        .status()
+        .expect("a C compiler is installed");
+    assert!(status.success(), "the guest compiles");
 }
 
 /// All of the host that a sandbox could leave behind and that names our directory or group.

@@ -77,6 +77,24 @@ impl World {
     }
 }
 
+impl Drop for World {
+    /// A test that fails leaves nothing behind either.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let backend = Arc::clone(&self.options.backend.backend);
+        let clear = async move {
+            for sandbox in backend.list().await.unwrap_or_default() {
+                let _ = backend.erase(sandbox, &NoSteps).await;
+            }
+        };
+        // Not on the runtime that is just ending.
+        let clear = move || tokio::runtime::Runtime::new().map(|runtime| runtime.block_on(clear));
+        let _ = std::thread::spawn(clear).join();
+    }
+}
+
 fn find(directory: &Path, name: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().contains(name) {
