@@ -8,7 +8,13 @@ mod config;
 mod runtime;
 mod seccomp;
 
-use std::{collections::BTreeSet, path::Path, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use creel_domain::SandboxId;
 use tokio::sync::RwLock;
@@ -220,6 +226,12 @@ impl Inner {
                 std::fs::create_dir_all(&path)
                     .map_err(Error::io(format!("make mount point {}", path.display())))?;
             }
+        }
+        // runc gives a tmpfs the mode of the directory below it, whatever it is told.
+        let tmp = below(&bundle.rootfs, Path::new("/tmp"));
+        let mode = std::fs::metadata(&tmp).map(|metadata| metadata.permissions().mode() & 0o7777);
+        if !mode.is_ok_and(|mode| mode == 0o1777) {
+            files::directory(&tmp, 0o1777)?;
         }
         for file in in_root_files {
             let path = below(&bundle.rootfs, &file);

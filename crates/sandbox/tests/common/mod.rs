@@ -70,8 +70,15 @@ impl World {
         }
         compile_guest(&root.join("bin/guest"));
         fs::write(path.join("secret"), "another tenant's secret").expect("a secret");
+        let program = std::env::current_exe().expect("ourselves");
+        let name = program
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         let choice = match std::env::var("CREEL_TEST_BACKEND") {
             Ok(name) => name.parse().expect("a backend"),
+            Err(_) if name.starts_with("isolation_runc") => BackendChoice::Runc,
             Err(_) => BackendChoice::Auto,
         };
         let chosen = choose(choice, &places).await.expect("a backend works here");
