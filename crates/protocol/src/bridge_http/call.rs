@@ -132,7 +132,7 @@ impl<'a> Call<'a> {
         let status = response.status();
         let reply = Reply {
             body: response.into_body(),
-            connection,
+            _connection: connection,
         };
         if status.is_success() {
             return Ok(reply);
@@ -145,7 +145,7 @@ impl<'a> Call<'a> {
 /// An answer whose head said yes.
 pub(super) struct Reply {
     body: Incoming,
-    connection: Connection,
+    _connection: Connection,
 }
 
 impl Reply {
