@@ -94,10 +94,6 @@ fn code(status: WaitStatus) -> ExitCode {
 }
 
 impl Group {
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid.as_raw_nonzero().get().unsigned_abs()
-    }
-
     /// Waits until the leader ended. May be called again and given up.
     pub(crate) async fn wait(&mut self) -> ExitCode {
         let code = self.clone_wait().await;

@@ -1,0 +1,291 @@
+//! The gateway's WebSocket: requests with answers, and events for the runs that we know.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
+use tokio_util::sync::CancellationToken;
+
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The gateway sends a tick every 30 seconds.
+const SILENCE: Duration = Duration::from_secs(100);
+const MESSAGE_BYTES: usize = 32 << 20;
+/// Frames on their way to the gateway.
+const OUTGOING: usize = 64;
+/// Events of a run that its reader has not taken yet; beyond it the run is given up.
+const EVENTS: usize = 4096;
+/// Foreign runs that are remembered as aborted.
+const ABORTED: usize = 256;
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Dropped or closed, it ends every request and every run.
+pub(super) struct Link {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    outgoing: mpsc::Sender<Message>,
+    table: Mutex<Table>,
+    closed: CancellationToken,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    waiting: HashMap<String, oneshot::Sender<Result<Value, String>>>,
+    runs: HashMap<String, mpsc::Sender<(String, Value)>>,
+    aborted: HashSet<String>,
+}
+
+/// The events of one run, as (event, payload).
+pub(super) struct Run {
+    shared: Arc<Shared>,
+    pub(super) id: String,
+    pub(super) events: mpsc::Receiver<(String, Value)>,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let mut table = self.shared.table();
+        table.runs.remove(&self.id);
+        // What it still says is not news.
+        table.remember(self.id.clone());
+    }
+}
+
+impl Table {
+    fn remember(&mut self, run: String) -> bool {
+        if self.aborted.len() >= ABORTED {
+            self.aborted.clear();
+        }
+        self.aborted.insert(run)
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        parameters: Value,
+    ) -> Result<oneshot::Receiver<Result<Value, String>>, String> {
+        let (tell, answer) = oneshot::channel();
+        let id = {
+            let mut table = self.table();
+            table.next += 1;
+            let id = table.next.to_string();
+            table.waiting.insert(id.clone(), tell);
+            id
+        };
+        let frame = json!({"type": "req", "id": id, "method": method, "params": parameters});
+        let sent = self.outgoing.send(Message::text(frame.to_string())).await;
+        sent.map_err(|_| "OpenClaw hung up".to_owned())?;
+        Ok(answer)
+    }
+}
+
+impl Link {
+    /// Connects and signs in. Fails while the gateway is starting.
+    pub(super) async fn open(port: u16, token: &str) -> Result<Self, String> {
+        let open = async {
+            let stream = TcpStream::connect(("127.0.0.1", port))
+                .await
+                .map_err(|error| error.to_string())?;
+            stream.set_nodelay(true).map_err(|error| error.to_string())?;
+            let config = WebSocketConfig::default()
+                .max_message_size(Some(MESSAGE_BYTES))
+                .max_frame_size(Some(MESSAGE_BYTES));
+            let url = format!("ws://127.0.0.1:{port}/");
+            let (socket, _) = client_async_with_config(url, stream, Some(config))
+                .await
+                .map_err(|error| error.to_string())?;
+            let (to, mut from) = socket.split();
+            challenge(&mut from).await?;
+            let (outgoing, frames) = mpsc::channel(OUTGOING);
+            let shared = Arc::new(Shared {
+                outgoing,
+                table: Mutex::default(),
+                closed: CancellationToken::new(),
+            });
+            tokio::spawn(write(to, frames, shared.closed.clone()));
+            tokio::spawn(read(from, Arc::clone(&shared)));
+            let link = Self { shared };
+            let connect = json!({
+                "minProtocol": 4, "maxProtocol": 4, "role": "operator",
+                "client": {"id": "gateway-client", "version": env!("CARGO_PKG_VERSION"), "platform": "linux", "mode": "backend"},
+                "scopes": ["operator.read", "operator.write", "operator.admin", "operator.approvals"],
+                "caps": ["tool-events"], "auth": {"token": token},
+            });
+            link.request("connect", connect).await?;
+            Ok(link)
+        };
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, open)
+            .await
+            .map_err(|_| "no answer to the handshake".to_owned())?
+    }
+
+    pub(super) async fn request(&self, method: &str, parameters: Value) -> Result<Value, String> {
+        let answer = self.shared.send(method, parameters).await?;
+        match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err("OpenClaw ended before it answered".to_owned()),
+            Err(_) => Err(format!("OpenClaw did not answer {method} in time")),
+        }
+    }
+
+    /// Listens to a run from now on.
+    pub(super) fn run(&self, id: String) -> Run {
+        let (tell, events) = mpsc::channel(EVENTS);
+        let mut table = self.shared.table();
+        table.aborted.remove(&id);
+        table.runs.insert(id.clone(), tell);
+        Run {
+            shared: Arc::clone(&self.shared),
+            id,
+            events,
+        }
+    }
+
+    pub(super) async fn closed(&self) {
+        self.shared.closed.cancelled().await;
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.closed.cancel();
+    }
+}
+
+async fn challenge(from: &mut SplitStream<Socket>) -> Result<(), String> {
+    loop {
+        match from.next().await {
+            Some(Ok(Message::Text(text))) => {
+                let frame: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+                if frame["event"] == "connect.challenge" {
+                    return Ok(());
+                }
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            _ => return Err("the gateway hung up".to_owned()),
+        }
+    }
+}
+
+async fn write(
+    mut to: SplitSink<Socket, Message>,
+    mut frames: mpsc::Receiver<Message>,
+    closed: CancellationToken,
+) {
+    loop {
+        let frame = tokio::select! {
+            frame = frames.recv() => frame,
+            () = closed.cancelled() => None,
+        };
+        let Some(frame) = frame else { break };
+        if to.send(frame).await.is_err() {
+            break;
+        }
+    }
+    closed.cancel();
+}
+
+async fn read(mut from: SplitStream<Socket>, shared: Arc<Shared>) {
+    loop {
+        let message = tokio::select! {
+            message = tokio::time::timeout(SILENCE, from.next()) => message,
+            () = shared.closed.cancelled() => break,
+        };
+        match message {
+            Ok(Some(Ok(Message::Text(text)))) => {
+                if let Ok(frame) = serde_json::from_str::<Value>(&text) {
+                    take(&shared, frame).await;
+                }
+            }
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_)))) => {}
+            _ => break,
+        }
+    }
+    shared.closed.cancel();
+    // Everybody who waits is told by the end of their channel.
+    let mut table = shared.table();
+    table.waiting.clear();
+    table.runs.clear();
+}
+
+async fn take(shared: &Arc<Shared>, mut frame: Value) {
+    match frame["type"].as_str() {
+        Some("res") => {
+            let waiting = frame["id"]
+                .as_str()
+                .and_then(|id| shared.table().waiting.remove(id));
+            if let Some(tell) = waiting {
+                let answer = if frame["ok"] == true {
+                    Ok(frame["payload"].take())
+                } else {
+                    Err(frame["error"]["message"]
+                        .as_str()
+                        .unwrap_or("it refused")
+                        .chars()
+                        .take(500)
+                        .collect())
+                };
+                let _ = tell.send(answer);
+            }
+        }
+        Some("event") => {
+            let (event, payload) = (
+                frame["event"].as_str().unwrap_or_default().to_owned(),
+                frame["payload"].take(),
+            );
+            if !matches!(event.as_str(), "chat" | "agent") {
+                return;
+            }
+            let Some(run) = payload["runId"].as_str().map(str::to_owned) else {
+                return;
+            };
+            let known = shared.table().runs.get(&run).cloned();
+            match known {
+                // A reader that is this far behind has stopped reading.
+                Some(tell) => drop(tell.try_send((event, payload))),
+                None => abort_foreign(shared, run, &payload).await,
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A run that nobody asked for: OpenClaw's own idea.
+async fn abort_foreign(shared: &Arc<Shared>, run: String, payload: &Value) {
+    let over = matches!(payload["state"].as_str(), Some("final" | "error" | "aborted"));
+    let Some(session) = payload["sessionKey"].as_str().filter(|_| !over) else {
+        return;
+    };
+    if !shared.table().remember(run.clone()) {
+        return;
+    }
+    // Nobody waits for the answer: whether it was still running does not matter.
+    let _ = shared
+        .send("chat.abort", json!({"sessionKey": session, "runId": run}))
+        .await;
+}
