@@ -2,17 +2,21 @@
 //!
 //! Only SHA-256 hashes of secrets are kept. The secrets have 256 bits, so a fast hash is enough.
 
-use creel_daemon::mint;
 use creel_domain::{OrgId, TokenId, UserId};
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::params;
 
 use crate::{
-    Error, Platform,
-    rows::{first, id, micros},
+    Error, Org, Platform,
+    rows::{Row, values},
+    tx::Tx,
 };
 
 type Hash = [u8; 32];
+
+/// Sign-in links and browser sessions of one user; a new one past it ends the one that expires first.
+const MAX_PER_USER: u32 = 50;
+/// A token's last use is written down when the one on record is older than this.
+const LAST_USED_EVERY: SignedDuration = SignedDuration::from_mins(10);
 
 /// Who a secret stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,55 +35,73 @@ pub struct FirstOwner {
     pub created: bool,
 }
 
-fn access(row: &rusqlite::Row<'_>) -> Result<Access, Error> {
-    Ok(Access {
-        org: id(row, "org_id")?,
-        org_name: row.get("org_name")?,
-        user: id(row, "user_id")?,
-        user_name: row.get("user_name")?,
-    })
+/// A token, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredToken {
+    pub id: TokenId,
+    pub name: String,
+    pub created_at: Timestamp,
+    /// Exact to ten minutes.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl TryFrom<&Row> for Access {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            org: row.id("org_id")?,
+            org_name: row.text("org_name")?.to_owned(),
+            user: row.id("user_id")?,
+            user_name: row.text("user_name")?.to_owned(),
+        })
+    }
+}
+
+async fn insert_org(tx: &mut Tx, org: OrgId, name: &str, user: UserId, now: Timestamp) -> Result<(), Error> {
+    let sql = "INSERT INTO orgs (id, name, created_at) VALUES ($1, $2, $3)";
+    tx.run(sql, values![org, name, now]).await?;
+    let sql = "INSERT INTO users (id, org_id, name, created_at) VALUES ($1, $2, 'owner', $3)";
+    tx.run(sql, values![user, org, now]).await?;
+    Ok(())
+}
+
+/// A user can only be reached through the org it belongs to.
+async fn member(tx: &mut Tx, org: OrgId, user: UserId) -> Result<(), Error> {
+    let sql = "SELECT 1 AS there FROM users WHERE org_id = $1 AND id = $2";
+    let there = tx.row(sql, values![org, user]).await?;
+    there.map(|_| ()).ok_or(Error::NotFound("user"))
+}
+
+async fn by_session(tx: &mut Tx, hash: Hash, now: Timestamp) -> Result<Option<Access>, Error> {
+    let sql = "SELECT s.org_id, o.name AS org_name, s.user_id, u.name AS user_name
+               FROM browser_sessions s JOIN orgs o ON o.id = s.org_id JOIN users u ON u.id = s.user_id
+               WHERE s.hash = $1 AND s.expires_at > $2";
+    let row = tx.row(sql, values![hash, now]).await?;
+    row.as_ref().map(Access::try_from).transpose()
 }
 
 impl Platform {
     /// The org `default` and its owner, made when there is no org yet.
     pub async fn first_owner(&self) -> Result<FirstOwner, Error> {
-        let clock = &self.store.clock;
-        let (org, user, now) = (
-            mint::<OrgId>(&**clock),
-            mint::<UserId>(&**clock),
-            micros(clock.now()),
-        );
+        let (org, user, now) = (self.store.mint(), self.store.mint(), self.store.now());
         self.store
-            .database
             .write(move |tx| {
-                let found = first(
-                    tx,
-                    "SELECT id, org_id FROM users ORDER BY id LIMIT 1",
-                    [],
-                    |row| {
-                        Ok(FirstOwner {
-                            org: id(row, "org_id")?,
-                            user: id(row, "id")?,
+                Box::pin(async move {
+                    let sql = "SELECT id, org_id FROM users ORDER BY id LIMIT 1";
+                    if let Some(row) = tx.row(sql, values![]).await? {
+                        return Ok(FirstOwner {
+                            org: row.id("org_id")?,
+                            user: row.id("id")?,
                             created: false,
-                        })
-                    },
-                )?;
-                if let Some(found) = found {
-                    return Ok(found);
-                }
-                let (org_bytes, user_bytes) = (org.uuid().into_bytes(), user.uuid().into_bytes());
-                tx.execute(
-                    "INSERT INTO orgs (id, name, created_at) VALUES ($1, 'default', $2)",
-                    params![org_bytes, now],
-                )?;
-                tx.execute(
-                    "INSERT INTO users (id, org_id, name, created_at) VALUES ($1, $2, 'owner', $3)",
-                    params![user_bytes, org_bytes, now],
-                )?;
-                Ok(FirstOwner {
-                    org,
-                    user,
-                    created: true,
+                        });
+                    }
+                    insert_org(tx, org, "default", user, now).await?;
+                    Ok(FirstOwner {
+                        org,
+                        user,
+                        created: true,
+                    })
                 })
             })
             .await
@@ -87,25 +109,13 @@ impl Platform {
 
     /// Another org with a user of its own. Until people can sign up, only tests of the wall use it.
     pub async fn create_org(&self, name: String) -> Result<(OrgId, UserId), Error> {
-        let clock = &self.store.clock;
-        let (org, user, now) = (
-            mint::<OrgId>(&**clock),
-            mint::<UserId>(&**clock),
-            micros(clock.now()),
-        );
+        let (org, user, now) = (self.store.mint(), self.store.mint(), self.store.now());
         self.store
-            .database
             .write(move |tx| {
-                let org_bytes = org.uuid().into_bytes();
-                tx.execute(
-                    "INSERT INTO orgs (id, name, created_at) VALUES ($1, $2, $3)",
-                    params![org_bytes, name, now],
-                )?;
-                tx.execute(
-                    "INSERT INTO users (id, org_id, name, created_at) VALUES ($1, $2, 'owner', $3)",
-                    params![user.uuid().into_bytes(), org_bytes, now],
-                )?;
-                Ok((org, user))
+                Box::pin(async move {
+                    insert_org(tx, org, &name, user, now).await?;
+                    Ok((org, user))
+                })
             })
             .await
     }
@@ -117,41 +127,56 @@ impl Platform {
         name: String,
         hash: Hash,
     ) -> Result<TokenId, Error> {
-        let clock = &self.store.clock;
-        let (token, now) = (mint::<TokenId>(&**clock), micros(clock.now()));
+        let (token, now) = (self.store.mint::<TokenId>(), self.store.now());
         self.store
-            .database
             .write(move |tx| {
-                tx.execute(
-                    "INSERT INTO tokens (id, org_id, user_id, name, hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-                    params![
-                        token.uuid().into_bytes(),
-                        org.uuid().into_bytes(),
-                        user.uuid().into_bytes(),
-                        name,
-                        hash,
-                        now
-                    ],
-                )?;
-                Ok(token)
+                Box::pin(async move {
+                    member(tx, org, user).await?;
+                    let sql = "INSERT INTO tokens (id, org_id, user_id, name, hash, created_at)
+                               VALUES ($1, $2, $3, $4, $5, $6)";
+                    tx.run(sql, values![token, org, user, name, hash, now]).await?;
+                    Ok(token)
+                })
             })
             .await
     }
 
     pub async fn by_token(&self, hash: Hash) -> Result<Option<Access>, Error> {
-        self.store
-            .database
-            .read(move |db| {
-                first(
-                    db,
-                    "SELECT t.org_id, o.name AS org_name, t.user_id, u.name AS user_name
-                     FROM tokens t JOIN orgs o ON o.id = t.org_id JOIN users u ON u.id = t.user_id
-                     WHERE t.hash = $1",
-                    params![hash],
-                    access,
-                )
+        let row = self
+            .store
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql =
+                        "SELECT t.org_id, o.name AS org_name, t.user_id, u.name AS user_name, t.last_used_at
+                               FROM tokens t JOIN orgs o ON o.id = t.org_id JOIN users u ON u.id = t.user_id
+                               WHERE t.hash = $1";
+                    tx.row(sql, values![hash]).await
+                })
             })
-            .await
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        self.note_use(hash, row.maybe_time("last_used_at")?).await;
+        Access::try_from(&row).map(Some)
+    }
+
+    /// A use that cannot be written down is still a use: nobody is locked out by a full disk.
+    async fn note_use(&self, hash: Hash, last: Option<Timestamp>) {
+        let now = self.store.now();
+        if last.is_some_and(|last| now.duration_since(last) < LAST_USED_EVERY) {
+            return;
+        }
+        let noted = self
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = "UPDATE tokens SET last_used_at = $1 WHERE hash = $2";
+                    tx.run(sql, values![now, hash]).await
+                })
+            })
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "a token's last use could not be written down");
+        }
     }
 
     pub async fn add_sign_in_link(
@@ -161,25 +186,22 @@ impl Platform {
         hash: Hash,
         valid_for: SignedDuration,
     ) -> Result<Timestamp, Error> {
-        let now = self.store.clock.now();
+        let now = self.store.now();
         let expires = now.saturating_add(valid_for).unwrap_or(now);
         self.store
-            .database
             .write(move |tx| {
-                tx.execute(
-                    "DELETE FROM sign_in_links WHERE expires_at <= $1",
-                    params![micros(now)],
-                )?;
-                tx.execute(
-                    "INSERT INTO sign_in_links (hash, org_id, user_id, expires_at) VALUES ($1, $2, $3, $4)",
-                    params![
-                        hash,
-                        org.uuid().into_bytes(),
-                        user.uuid().into_bytes(),
-                        micros(expires)
-                    ],
-                )?;
-                Ok(expires)
+                Box::pin(async move {
+                    member(tx, org, user).await?;
+                    tx.run("DELETE FROM sign_in_links WHERE expires_at <= $1", values![now])
+                        .await?;
+                    let sql = "INSERT INTO sign_in_links (hash, org_id, user_id, expires_at)
+                               VALUES ($1, $2, $3, $4)";
+                    tx.run(sql, values![hash, org, user, expires]).await?;
+                    let sql = "DELETE FROM sign_in_links WHERE user_id = $1 AND expires_at <= (SELECT expires_at
+                               FROM sign_in_links WHERE user_id = $1 ORDER BY expires_at DESC LIMIT 1 OFFSET $2)";
+                    tx.run(sql, values![user, MAX_PER_USER]).await?;
+                    Ok(expires)
+                })
             })
             .await
     }
@@ -191,54 +213,88 @@ impl Platform {
         session: Hash,
         valid_for: SignedDuration,
     ) -> Result<Option<Access>, Error> {
-        let now = self.store.clock.now();
+        let now = self.store.now();
         let expires = now.saturating_add(valid_for).unwrap_or(now);
         self.store
-            .database
             .write(move |tx| {
-                let used = first(
-                    tx,
-                    "DELETE FROM sign_in_links WHERE hash = $1 AND expires_at > $2 RETURNING org_id, user_id",
-                    params![link, micros(now)],
-                    |row| Ok((id::<OrgId>(row, "org_id")?, id::<UserId>(row, "user_id")?)),
-                )?;
-                let Some((org, user)) = used else { return Ok(None) };
-                tx.execute("DELETE FROM browser_sessions WHERE expires_at <= $1", params![micros(now)])?;
-                tx.execute(
-                    "INSERT INTO browser_sessions (hash, org_id, user_id, expires_at) VALUES ($1, $2, $3, $4)",
-                    params![session, org.uuid().into_bytes(), user.uuid().into_bytes(), micros(expires)],
-                )?;
-                by_session(tx, session, now)
+                Box::pin(async move {
+                    let sql = "DELETE FROM sign_in_links WHERE hash = $1 AND expires_at > $2
+                               RETURNING org_id, user_id";
+                    let Some(used) = tx.row(sql, values![link, now]).await? else {
+                        return Ok(None);
+                    };
+                    let (org, user) = (used.id::<OrgId>("org_id")?, used.id::<UserId>("user_id")?);
+                    tx.run("DELETE FROM browser_sessions WHERE expires_at <= $1", values![now])
+                        .await?;
+                    let sql = "INSERT INTO browser_sessions (hash, org_id, user_id, expires_at)
+                               VALUES ($1, $2, $3, $4)";
+                    tx.run(sql, values![session, org, user, expires]).await?;
+                    let sql = "DELETE FROM browser_sessions WHERE user_id = $1 AND expires_at <= (SELECT expires_at
+                               FROM browser_sessions WHERE user_id = $1 ORDER BY expires_at DESC LIMIT 1 OFFSET $2)";
+                    tx.run(sql, values![user, MAX_PER_USER]).await?;
+                    by_session(tx, session, now).await
+                })
             })
             .await
     }
 
     pub async fn by_browser_session(&self, hash: Hash) -> Result<Option<Access>, Error> {
-        let now = self.store.clock.now();
+        let now = self.store.now();
         self.store
-            .database
-            .read(move |db| by_session(db, hash, now))
+            .read(move |tx| Box::pin(by_session(tx, hash, now)))
             .await
     }
 
     pub async fn end_browser_session(&self, hash: Hash) -> Result<(), Error> {
         self.store
-            .database
             .write(move |tx| {
-                tx.execute("DELETE FROM browser_sessions WHERE hash = $1", params![hash])?;
-                Ok(())
+                Box::pin(async move {
+                    tx.run("DELETE FROM browser_sessions WHERE hash = $1", values![hash])
+                        .await?;
+                    Ok(())
+                })
             })
             .await
     }
 }
 
-fn by_session(db: &rusqlite::Connection, hash: Hash, now: Timestamp) -> Result<Option<Access>, Error> {
-    first(
-        db,
-        "SELECT s.org_id, o.name AS org_name, s.user_id, u.name AS user_name
-         FROM browser_sessions s JOIN orgs o ON o.id = s.org_id JOIN users u ON u.id = s.user_id
-         WHERE s.hash = $1 AND s.expires_at > $2",
-        params![hash, micros(now)],
-        access,
-    )
+impl Org {
+    /// Oldest first.
+    pub async fn tokens(&self) -> Result<Vec<StoredToken>, Error> {
+        let org = self.id;
+        self.store
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = "SELECT id, name, created_at, last_used_at FROM tokens
+                               WHERE org_id = $1 ORDER BY id";
+                    let rows = tx.rows(sql, values![org]).await?;
+                    rows.iter()
+                        .map(|row| {
+                            Ok(StoredToken {
+                                id: row.id("id")?,
+                                name: row.text("name")?.to_owned(),
+                                created_at: row.time("created_at")?,
+                                last_used_at: row.maybe_time("last_used_at")?,
+                            })
+                        })
+                        .collect()
+                })
+            })
+            .await
+    }
+
+    pub async fn revoke_token(&self, token: TokenId) -> Result<(), Error> {
+        let org = self.id;
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = "DELETE FROM tokens WHERE org_id = $1 AND id = $2";
+                    match tx.run(sql, values![org, token]).await? {
+                        0 => Err(Error::NotFound("token")),
+                        _ => Ok(()),
+                    }
+                })
+            })
+            .await
+    }
 }

@@ -1,19 +1,20 @@
 //! Agents: a change, the generation it raises and the event that tells of it are one transaction.
 
-use creel_daemon::mint;
 use creel_domain::{Agent, AgentId, AgentSpec, Generation, Intent, Name, OrgId, SandboxId};
-use rusqlite::{Connection, Row, params};
 use serde_json::json;
 
 use crate::{
     Error, Org, Platform,
-    error::is_duplicate,
     events::append,
-    rows::{all, count, first, id, micros, parsed, time},
+    idempotency::made,
+    rows::{Row, values},
+    tx::Tx,
 };
 
 /// Agents in one org.
 pub const MAX_AGENTS: u64 = 1000;
+/// Turns removed in one transaction: nobody else waits long for a long history to go.
+const FORGET_BATCH: u32 = 500;
 
 const COLUMNS: &str =
     "id, org_id, name, spec, intent, generation, incarnation, sandbox_id, created_at, changed_at";
@@ -24,7 +25,7 @@ pub struct NewAgent {
     pub spec: AgentSpec,
 }
 
-/// What an owner changes; the rest stays.
+/// What changes; the rest stays.
 #[derive(Debug, Clone, Default)]
 pub struct AgentChange {
     pub spec: Option<AgentSpec>,
@@ -33,23 +34,30 @@ pub struct AgentChange {
     pub renew: bool,
 }
 
-fn agent(row: &Row<'_>) -> Result<Agent, Error> {
-    Ok(Agent {
-        id: id(row, "id")?,
-        org: id(row, "org_id")?,
-        name: parsed(row, "name")?,
-        spec: serde_json::from_str(&row.get::<_, String>("spec")?)?,
-        intent: intent(&row.get::<_, String>("intent")?)?,
-        generation: Generation(count(row, "generation")?),
-        incarnation: count(row, "incarnation")?,
-        sandbox: id(row, "sandbox_id")?,
-        created_at: time(row, "created_at")?,
-        changed_at: time(row, "changed_at")?,
-    })
-}
+struct AgentRow(Agent);
 
-fn intent(text: &str) -> Result<Intent, Error> {
-    serde_json::from_value(json!(text)).map_err(Error::from)
+impl TryFrom<Row> for AgentRow {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        Ok(Self(Agent {
+            id: row.id("id")?,
+            org: row.id("org_id")?,
+            name: row.parsed("name")?,
+            spec: row.json("spec")?,
+            intent: match row.text("intent")? {
+                "run" => Intent::Run,
+                "stop" => Intent::Stop,
+                "delete" => Intent::Delete,
+                other => return Err(Error::Corrupt(format!("intent `{other}`"))),
+            },
+            generation: Generation(row.count("generation")?),
+            incarnation: row.count("incarnation")?,
+            sandbox: row.id("sandbox_id")?,
+            created_at: row.time("created_at")?,
+            changed_at: row.time("changed_at")?,
+        }))
+    }
 }
 
 fn intent_text(intent: Intent) -> &'static str {
@@ -60,106 +68,137 @@ fn intent_text(intent: Intent) -> &'static str {
     }
 }
 
-fn find(db: &Connection, org: OrgId, agent_id: AgentId) -> Result<Agent, Error> {
+pub(crate) async fn find(tx: &mut Tx, org: OrgId, agent: AgentId) -> Result<Agent, Error> {
     let sql = format!("SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND id = $2");
-    first(
-        db,
-        &sql,
-        params![org.uuid().into_bytes(), agent_id.uuid().into_bytes()],
-        agent,
-    )?
-    .ok_or(Error::NotFound("agent"))
+    let row = tx.row(&sql, values![org, agent]).await?;
+    Ok(AgentRow::try_from(row.ok_or(Error::NotFound("agent"))?)?.0)
+}
+
+async fn list(tx: &mut Tx, sql: &str, values: &[crate::rows::Value]) -> Result<Vec<Agent>, Error> {
+    let rows = tx.rows(sql, values).await?;
+    rows.into_iter()
+        .map(|row| AgentRow::try_from(row).map(|row| row.0))
+        .collect()
+}
+
+async fn insert(tx: &mut Tx, agent: &Agent) -> Result<(), Error> {
+    let sql = "SELECT COUNT(*) AS there FROM agents WHERE org_id = $1";
+    let there = tx.row(sql, values![agent.org]).await?;
+    if there.map_or(Ok(0), |row| row.count("there"))? >= MAX_AGENTS {
+        return Err(Error::LimitReached {
+            what: "agents",
+            most: MAX_AGENTS,
+        });
+    }
+    let sql = format!("INSERT INTO agents ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    let values = values![
+        agent.id,
+        agent.org,
+        &agent.name,
+        serde_json::to_string(&agent.spec)?,
+        intent_text(agent.intent),
+        agent.generation,
+        agent.incarnation,
+        agent.sandbox,
+        agent.created_at,
+        agent.changed_at,
+    ];
+    tx.run(&sql, values).await.map_err(|error| {
+        if error.is_duplicate() {
+            Error::NameTaken(agent.name.clone())
+        } else if error.is_dangling() {
+            Error::NotFound("org")
+        } else {
+            error
+        }
+    })?;
+    Ok(())
+}
+
+/// What the agent becomes; none when nothing changes.
+fn changed(before: &Agent, change: AgentChange, now: jiff::Timestamp) -> Result<Option<Agent>, Error> {
+    if before.intent == Intent::Delete {
+        return match change.intent {
+            Some(Intent::Delete) => Ok(None),
+            _ => Err(Error::Deleting),
+        };
+    }
+    let mut agent = before.clone();
+    agent.spec = change.spec.unwrap_or(agent.spec);
+    agent.intent = change.intent.unwrap_or(agent.intent);
+    // Making it anew is the reconciler's doing: the owner's patience goes on counting.
+    if (&agent.spec, agent.intent) != (&before.spec, before.intent) {
+        agent.changed_at = now;
+    }
+    if change.renew {
+        agent.incarnation = agent.incarnation.saturating_add(1);
+    }
+    if agent == *before {
+        return Ok(None);
+    }
+    agent.generation = agent.generation.next();
+    Ok(Some(agent))
 }
 
 impl Org {
     pub async fn create_agent(&self, new: NewAgent) -> Result<Agent, Error> {
-        let clock = &self.store.clock;
-        let now = clock.now();
+        let (key, now) = (self.key.clone(), self.store.now());
         let agent = Agent {
-            id: mint(&**clock),
+            id: self.store.mint(),
             org: self.id,
             name: new.name,
             spec: new.spec,
             intent: Intent::Run,
             generation: Generation(1),
             incarnation: 1,
-            sandbox: mint::<SandboxId>(&**clock),
+            sandbox: self.store.mint::<SandboxId>(),
             created_at: now,
             changed_at: now,
         };
-        let made = self
-            .store
-            .database
+        self.store
             .write(move |tx| {
-                let org = agent.org.uuid().into_bytes();
-                let there: i64 = tx.query_row(
-                    "SELECT COUNT(*) FROM agents WHERE org_id = $1",
-                    params![org],
-                    |row| row.get(0),
-                )?;
-                if there.unsigned_abs() >= MAX_AGENTS {
-                    return Err(Error::LimitReached {
-                        what: "agents",
-                        most: MAX_AGENTS,
-                    });
-                }
-                let inserted = tx.execute(
-                    &format!(
-                        "INSERT INTO agents ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-                    ),
-                    params![
-                        agent.id.uuid().into_bytes(),
-                        org,
-                        agent.name.as_str(),
-                        serde_json::to_string(&agent.spec)?,
-                        intent_text(agent.intent),
-                        1_i64,
-                        1_i64,
-                        agent.sandbox.uuid().into_bytes(),
-                        micros(now),
-                        micros(now)
-                    ],
-                );
-                match inserted {
-                    Err(error) if is_duplicate(&error) => return Err(Error::NameTaken(agent.name)),
-                    other => other?,
-                };
-                let data = json!({ "name": agent.name, "runtime": agent.spec.runtime });
-                append(tx, agent.org, "agent.created", &agent.id.to_string(), &data, now)?;
-                Ok(agent)
+                Box::pin(async move {
+                    insert(tx, &agent).await?;
+                    let subject = agent.id.to_string();
+                    made(tx, agent.org, key.as_deref(), &subject).await?;
+                    let data = json!({ "name": agent.name, "runtime": agent.spec.runtime });
+                    append(tx, agent.org, "agent.created", &subject, &data, now).await?;
+                    Ok(agent)
+                })
             })
-            .await?;
-        self.store.tell();
-        Ok(made)
+            .await
     }
 
-    pub async fn agent(&self, agent_id: AgentId) -> Result<Agent, Error> {
+    pub async fn agent(&self, agent: AgentId) -> Result<Agent, Error> {
         let org = self.id;
-        self.store.database.read(move |db| find(db, org, agent_id)).await
+        self.store.read(move |tx| Box::pin(find(tx, org, agent))).await
     }
 
     pub async fn agent_by_name(&self, name: Name) -> Result<Agent, Error> {
-        let org = self.id.uuid().into_bytes();
+        let org = self.id;
         self.store
-            .database
-            .read(move |db| {
-                let sql = format!("SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND name = $2");
-                first(db, &sql, params![org, name.as_str()], agent)?.ok_or(Error::NotFound("agent"))
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = format!("SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND name = $2");
+                    let row = tx.row(&sql, values![org, &name]).await?;
+                    Ok(AgentRow::try_from(row.ok_or(Error::NotFound("agent"))?)?.0)
+                })
             })
             .await
     }
 
     /// Newest first; `before` is the last one of the page before.
     pub async fn agents(&self, before: Option<AgentId>, limit: u32) -> Result<Vec<Agent>, Error> {
-        let org = self.id.uuid().into_bytes();
-        let before = before.map_or([0xff; 16], |before| before.uuid().into_bytes());
+        let org = self.id;
+        let before = before.map_or(uuid::Uuid::max(), AgentId::uuid);
         self.store
-            .database
-            .read(move |db| {
-                let sql = format!(
-                    "SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
-                );
-                all(db, &sql, params![org, before, limit], agent)
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+                    );
+                    list(tx, &sql, values![org, before, limit]).await
+                })
             })
             .await
     }
@@ -168,84 +207,79 @@ impl Org {
     /// that changes nothing leaves the generation alone. An agent being deleted takes no other change.
     pub async fn change_agent(
         &self,
-        agent_id: AgentId,
+        agent: AgentId,
         expected: Option<Generation>,
         change: AgentChange,
     ) -> Result<Agent, Error> {
-        let (org, now) = (self.id, self.store.clock.now());
-        let changed = self
-            .store
-            .database
+        let (org, now) = (self.id, self.store.now());
+        self.store
             .write(move |tx| {
-                let mut agent = find(tx, org, agent_id)?;
-                if expected.is_some_and(|expected| expected != agent.generation) {
-                    return Err(Error::RevisionMismatch { current: agent.generation });
-                }
-                let before = agent.clone();
-                if agent.intent == Intent::Delete {
-                    return if change.intent == Some(Intent::Delete) { Ok(agent) } else { Err(Error::Deleting) };
-                }
-                if let Some(spec) = change.spec {
-                    agent.spec = spec;
-                }
-                if let Some(intent) = change.intent {
-                    agent.intent = intent;
-                }
-                if change.renew {
-                    agent.incarnation += 1;
-                }
-                if agent == before {
-                    return Ok(agent);
-                }
-                // Making it anew is the reconciler's doing: the owner's patience goes on counting.
-                if (&agent.spec, agent.intent) != (&before.spec, before.intent) {
-                    agent.changed_at = now;
-                }
-                agent.generation = agent.generation.next();
-                tx.execute(
-                    "UPDATE agents SET spec = $1, intent = $2, generation = $3, incarnation = $4, changed_at = $5
-                     WHERE org_id = $6 AND id = $7",
-                    params![
+                Box::pin(async move {
+                    let before = find(tx, org, agent).await?;
+                    let current = before.generation;
+                    if expected.is_some_and(|expected| expected != current) {
+                        return Err(Error::RevisionMismatch { current });
+                    }
+                    let Some(agent) = changed(&before, change, now)? else {
+                        return Ok(before);
+                    };
+                    // The old generation again: on an engine with several writers, the second one loses.
+                    let sql = "UPDATE agents SET spec = $1, intent = $2, generation = $3, incarnation = $4,
+                               changed_at = $5 WHERE org_id = $6 AND id = $7 AND generation = $8";
+                    let values = values![
                         serde_json::to_string(&agent.spec)?,
                         intent_text(agent.intent),
-                        i64::try_from(agent.generation.0).unwrap_or(i64::MAX),
-                        i64::try_from(agent.incarnation).unwrap_or(i64::MAX),
-                        micros(agent.changed_at),
-                        org.uuid().into_bytes(),
-                        agent.id.uuid().into_bytes()
-                    ],
-                )?;
-                let data = json!({ "name": agent.name, "intent": agent.intent, "revision": agent.generation });
-                append(tx, org, "agent.changed", &agent.id.to_string(), &data, now)?;
-                Ok(agent)
+                        agent.generation,
+                        agent.incarnation,
+                        agent.changed_at,
+                        org,
+                        agent.id,
+                        current,
+                    ];
+                    if tx.run(sql, values).await? == 0 {
+                        return Err(Error::RevisionMismatch { current });
+                    }
+                    let data =
+                        json!({ "name": agent.name, "intent": agent.intent, "revision": agent.generation });
+                    append(tx, org, "agent.changed", &agent.id.to_string(), &data, now).await?;
+                    Ok(agent)
+                })
             })
-            .await?;
-        self.store.tell();
-        Ok(changed)
+            .await
     }
 
     /// Removes an agent that is being deleted and whose sandbox is gone, with its turns and decisions.
-    /// Calls stay: they were paid for. One that is not there is not an error.
-    pub async fn forget_agent(&self, agent_id: AgentId) -> Result<(), Error> {
-        let (org, now) = (self.id, self.store.clock.now());
-        self.store
-            .database
-            .write(move |tx| {
-                let key = params![org.uuid().into_bytes(), agent_id.uuid().into_bytes()];
-                let sql = "DELETE FROM agents WHERE org_id = $1 AND id = $2 AND intent = 'delete'";
-                if tx.execute(sql, key)? == 0 {
-                    return Ok(());
-                }
-                tx.execute("DELETE FROM turns WHERE org_id = $1 AND agent_id = $2", key)?;
-                tx.execute(
-                    "DELETE FROM egress_decisions WHERE org_id = $1 AND agent_id = $2",
-                    key,
-                )?;
-                append(tx, org, "agent.deleted", &agent_id.to_string(), &json!({}), now)
-            })
-            .await?;
-        self.store.tell();
+    /// Calls stay: they were paid for. One that is not there is not an error, and a crash in between
+    /// leaves an agent that is forgotten the next time.
+    pub async fn forget_agent(&self, agent: AgentId) -> Result<(), Error> {
+        while self.forget_some(agent).await? {}
         Ok(())
+    }
+
+    /// Removes a part of an agent's history, or at last the agent. Whether there is more to do.
+    async fn forget_some(&self, agent: AgentId) -> Result<bool, Error> {
+        let (org, now) = (self.id, self.store.now());
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    match find(tx, org, agent).await {
+                        Ok(found) if found.intent == Intent::Delete => {}
+                        Ok(_) | Err(Error::NotFound(_)) => return Ok(false),
+                        Err(error) => return Err(error),
+                    }
+                    let sql = "DELETE FROM turns WHERE org_id = $1 AND agent_id = $2 AND id IN (SELECT id FROM turns
+                               WHERE org_id = $1 AND agent_id = $2 LIMIT $3)";
+                    if tx.run(sql, values![org, agent, FORGET_BATCH]).await? > 0 {
+                        return Ok(true);
+                    }
+                    let key = values![org, agent];
+                    tx.run("DELETE FROM egress_decisions WHERE org_id = $1 AND agent_id = $2", key).await?;
+                    tx.run("DELETE FROM agents WHERE org_id = $1 AND id = $2", key).await?;
+                    append(tx, org, "agent.deleted", &agent.to_string(), &json!({}), now).await?;
+                    Ok(false)
+                })
+            })
+            .await
     }
 }
 
@@ -253,14 +287,11 @@ impl Platform {
     /// Every agent of every org.
     pub async fn all_agents(&self) -> Result<Vec<Agent>, Error> {
         self.store
-            .database
-            .read(|db| {
-                all(
-                    db,
-                    &format!("SELECT {COLUMNS} FROM agents ORDER BY id"),
-                    [],
-                    agent,
-                )
+            .read(|tx| {
+                Box::pin(async move {
+                    let sql = format!("SELECT {COLUMNS} FROM agents ORDER BY id");
+                    list(tx, &sql, values![]).await
+                })
             })
             .await
     }

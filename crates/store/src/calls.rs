@@ -1,13 +1,16 @@
 //! Model calls: a row when one begins, completed when it ends. Unknown usage and cost stay unknown.
 
 use creel_domain::{AgentId, CallId, MicroUsd, ModelName, OrgId, TurnId};
-use jiff::Timestamp;
-use rusqlite::params;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Error, Org, Platform,
-    rows::{all, count, micros, money},
+    rows::{Row, Value, values},
 };
+
+/// Rows of one report; their sum is [`Org::usage_total`], however many there are.
+const LISTED_SUMS: u32 = 1000;
+const DAY_MICROS: i64 = 86_400_000_000;
 
 #[derive(Debug, Clone)]
 pub struct NewCall {
@@ -42,7 +45,7 @@ pub enum UsageBy {
 /// Exact sums. Calls without usage or price are counted, not guessed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsageSum {
-    /// An agent's id, a model's name or a day.
+    /// An agent's id, a model's name or a day; empty in the total.
     pub key: String,
     pub calls: u64,
     pub calls_without_usage: u64,
@@ -53,29 +56,29 @@ pub struct UsageSum {
     pub cost: MicroUsd,
 }
 
-fn stored_count(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
 impl Platform {
+    /// Opens a call of an agent that is there.
     pub async fn begin_call(&self, call: NewCall) -> Result<(), Error> {
         self.store
-            .database
             .write(move |tx| {
-                tx.execute(
-                    "INSERT INTO calls (id, org_id, agent_id, turn_id, provider, model, outcome, started_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, 'open', $7)",
-                    params![
-                        call.id.uuid().into_bytes(),
-                        call.org.uuid().into_bytes(),
-                        call.agent.uuid().into_bytes(),
-                        call.turn.map(|turn| turn.uuid().into_bytes()),
+                Box::pin(async move {
+                    let sql = "INSERT INTO calls (id, org_id, agent_id, turn_id, provider, model, outcome, started_at)
+                               SELECT $1, org_id, id, $2, $3, $4, 'open', $5 FROM agents
+                               WHERE org_id = $6 AND id = $7";
+                    let values = values![
+                        call.id,
+                        call.turn,
                         call.provider,
-                        call.model.to_string(),
-                        micros(call.started_at)
-                    ],
-                )?;
-                Ok(())
+                        &call.model,
+                        call.started_at,
+                        call.org,
+                        call.agent,
+                    ];
+                    match tx.run(sql, values).await? {
+                        0 => Err(Error::NotFound("agent")),
+                        _ => Ok(()),
+                    }
+                })
             })
             .await
     }
@@ -83,24 +86,25 @@ impl Platform {
     /// Ends an open call; one that has ended stays as it ended.
     pub async fn finish_call(&self, call: CallId, result: CallResult) -> Result<(), Error> {
         self.store
-            .database
             .write(move |tx| {
-                let (input, cached, output) = result.tokens.unwrap_or_default();
-                tx.execute(
-                    "UPDATE calls SET outcome = $1, has_usage = $2, input_tokens = $3, cached_input_tokens = $4,
-                     output_tokens = $5, cost_micro_usd = $6, duration_ms = $7 WHERE id = $8 AND outcome = 'open'",
-                    params![
+                Box::pin(async move {
+                    let (input, cached, output) = result.tokens.unwrap_or_default();
+                    let sql = "UPDATE calls SET outcome = $1, has_usage = $2, input_tokens = $3,
+                               cached_input_tokens = $4, output_tokens = $5, cost_micro_usd = $6, duration_ms = $7
+                               WHERE id = $8 AND outcome = 'open'";
+                    let values = values![
                         result.outcome,
                         i64::from(result.tokens.is_some()),
-                        stored_count(input),
-                        stored_count(cached),
-                        stored_count(output),
-                        result.cost.map(|cost| cost.0),
-                        stored_count(result.duration_ms),
-                        call.uuid().into_bytes()
-                    ],
-                )?;
-                Ok(())
+                        input,
+                        cached,
+                        output,
+                        result.cost,
+                        result.duration_ms,
+                        call,
+                    ];
+                    tx.run(sql, values).await?;
+                    Ok(())
+                })
             })
             .await
     }
@@ -108,19 +112,52 @@ impl Platform {
     /// At start: calls that were under way when the process died. How many there were.
     pub async fn interrupt_open_calls(&self) -> Result<usize, Error> {
         self.store
-            .database
             .write(|tx| {
-                Ok(tx.execute(
-                    "UPDATE calls SET outcome = 'interrupted' WHERE outcome = 'open'",
-                    [],
-                )?)
+                Box::pin(async move {
+                    let sql = "UPDATE calls SET outcome = 'interrupted' WHERE outcome = 'open'";
+                    Ok(tx.run(sql, values![]).await? as usize)
+                })
             })
             .await
     }
 }
 
+/// Sums are cast because one engine widens them to a type without bounds.
+const SUMS: &str = "COUNT(*) AS calls, CAST(COALESCE(SUM(1 - has_usage), 0) AS BIGINT) AS without_usage,
+    COUNT(CASE WHEN has_usage = 1 AND cost_micro_usd IS NULL THEN 1 END) AS without_price,
+    CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT) AS input,
+    CAST(COALESCE(SUM(cached_input_tokens), 0) AS BIGINT) AS cached,
+    CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT) AS output,
+    CAST(COALESCE(SUM(cost_micro_usd), 0) AS BIGINT) AS cost";
+
+/// Which calls: `$1` the org, `$2..$3` the time, `$4` the agent if one is meant.
+fn which(agent: Option<AgentId>) -> String {
+    let of_agent = agent.map_or("", |_| " AND agent_id = $4");
+    format!("org_id = $1 AND started_at >= $2 AND started_at < $3{of_agent} AND outcome <> 'open'")
+}
+
+fn sum(row: &Row, key: String) -> Result<UsageSum, Error> {
+    Ok(UsageSum {
+        key,
+        calls: row.count("calls")?,
+        calls_without_usage: row.count("without_usage")?,
+        calls_without_price: row.count("without_price")?,
+        input_tokens: row.count("input")?,
+        cached_input_tokens: row.count("cached")?,
+        output_tokens: row.count("output")?,
+        cost: row.money("cost")?,
+    })
+}
+
+fn day(number: i64) -> Result<String, Error> {
+    let start = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(number.saturating_mul(24)));
+    let start = start.map_err(|_| Error::Corrupt("a day past all days".to_owned()))?;
+    Ok(start.strftime("%Y-%m-%d").to_string())
+}
+
 impl Org {
-    /// Sums of calls that began in `from..to`, of one agent or of all. At most 1000 rows.
+    /// Sums of calls that began in `from..to`, of one agent or of all. At most 1000 rows: the newest days,
+    /// or the first agents or models in their order.
     pub async fn usage(
         &self,
         from: Timestamp,
@@ -128,44 +165,65 @@ impl Org {
         agent: Option<AgentId>,
         by: UsageBy,
     ) -> Result<Vec<UsageSum>, Error> {
-        let org = self.id.uuid().into_bytes();
-        let (key, is_agent) = match by {
-            UsageBy::Agent => ("hex(agent_id)", true),
-            UsageBy::Model => ("model", false),
-            UsageBy::Day => ("date(started_at / 1000000, 'unixepoch')", false),
+        let org = self.id;
+        let (key, order) = match by {
+            UsageBy::Agent => ("agent_id".to_owned(), "ASC"),
+            UsageBy::Model => ("model".to_owned(), "ASC"),
+            UsageBy::Day => (format!("started_at / {DAY_MICROS}"), "DESC"),
         };
         self.store
-            .database
-            .read(move |db| {
-                let sql = format!(
-                    "SELECT {key} AS key, COUNT(*) AS calls, SUM(1 - has_usage) AS without_usage,
-                     SUM(CASE WHEN has_usage = 1 AND cost_micro_usd IS NULL THEN 1 ELSE 0 END) AS without_price,
-                     SUM(input_tokens) AS input, SUM(cached_input_tokens) AS cached, SUM(output_tokens) AS output,
-                     COALESCE(SUM(cost_micro_usd), 0) AS cost FROM calls
-                     WHERE org_id = $1 AND started_at >= $2 AND started_at < $3 AND ($4 IS NULL OR agent_id = $4)
-                     AND outcome <> 'open' GROUP BY 1 ORDER BY 1 LIMIT 1000"
-                );
-                let agent = agent.map(|agent| agent.uuid().into_bytes());
-                all(db, &sql, params![org, micros(from), micros(to), agent], |row| {
-                    let key: String = row.get("key")?;
-                    let key = if is_agent {
-                        let value = u128::from_str_radix(&key, 16).map_err(|e| Error::Corrupt(e.to_string()))?;
-                        AgentId::from_uuid(uuid::Uuid::from_u128(value)).to_string()
-                    } else {
-                        key
-                    };
-                    Ok(UsageSum {
-                        key,
-                        calls: count(row, "calls")?,
-                        calls_without_usage: count(row, "without_usage")?,
-                        calls_without_price: count(row, "without_price")?,
-                        input_tokens: count(row, "input")?,
-                        cached_input_tokens: count(row, "cached")?,
-                        output_tokens: count(row, "output")?,
-                        cost: money(row, "cost")?,
-                    })
+            .read(move |tx| {
+                Box::pin(async move {
+                    let which = which(agent);
+                    let sql = format!(
+                        "SELECT {key} AS key, {SUMS} FROM calls WHERE {which}
+                         GROUP BY 1 ORDER BY 1 {order} LIMIT {LISTED_SUMS}"
+                    );
+                    let rows = tx.rows(&sql, &range(org, from, to, agent)).await?;
+                    let mut sums = rows
+                        .iter()
+                        .map(|row| {
+                            let key = match by {
+                                UsageBy::Agent => row.id::<AgentId>("key")?.to_string(),
+                                UsageBy::Model => row.text("key")?.to_owned(),
+                                UsageBy::Day => day(row.int("key")?)?,
+                            };
+                            sum(row, key)
+                        })
+                        .collect::<Result<Vec<_>, Error>>()?;
+                    if by == UsageBy::Day {
+                        sums.reverse();
+                    }
+                    Ok(sums)
                 })
             })
             .await
     }
+
+    /// The sum of all of them.
+    pub async fn usage_total(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        agent: Option<AgentId>,
+    ) -> Result<UsageSum, Error> {
+        let org = self.id;
+        self.store
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = format!("SELECT {SUMS} FROM calls WHERE {}", which(agent));
+                    match tx.row(&sql, &range(org, from, to, agent)).await? {
+                        Some(row) => sum(&row, String::new()),
+                        None => Ok(UsageSum::default()),
+                    }
+                })
+            })
+            .await
+    }
+}
+
+fn range(org: OrgId, from: Timestamp, to: Timestamp, agent: Option<AgentId>) -> Vec<Value> {
+    let mut values = vec![Value::from(org), Value::from(from), Value::from(to)];
+    values.extend(agent.map(Value::from));
+    values
 }

@@ -1,21 +1,22 @@
 //! Configured model providers. Their keys go in sealed and come out only to make a call.
 
-use creel_daemon::mint;
-use creel_domain::{Name, OrgId, ProviderId, ProviderKind};
+use creel_domain::{Name, ProviderId, ProviderKind};
 use jiff::Timestamp;
-use rusqlite::{Row, params};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
     Error, Org,
-    error::is_duplicate,
     events::append,
-    rows::{all, first, id, micros, parsed, time},
+    idempotency::made,
+    rows::{Row, values},
+    tx::Tx,
 };
 
-const MAX_PROVIDERS: u64 = 100;
-const COLUMNS: &str = "id, name, kind, base_url, sealed_key IS NOT NULL AS has_key, created_at";
+/// Providers in one org.
+pub const MAX_PROVIDERS: u64 = 100;
+
+const COLUMNS: &str = "id, name, kind, base_url, sealed_key, created_at";
 
 pub struct NewProvider {
     pub name: Name,
@@ -34,30 +35,72 @@ pub struct StoredProvider {
     pub created_at: Timestamp,
 }
 
-fn provider(row: &Row<'_>) -> Result<StoredProvider, Error> {
-    Ok(StoredProvider {
-        id: id(row, "id")?,
-        name: parsed(row, "name")?,
-        kind: parsed(row, "kind")?,
-        base_url: row.get("base_url")?,
-        has_key: row.get::<_, i64>("has_key")? != 0,
-        created_at: time(row, "created_at")?,
-    })
+impl TryFrom<&Row> for StoredProvider {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id("id")?,
+            name: row.parsed("name")?,
+            kind: row.parsed("kind")?,
+            base_url: row.maybe_text("base_url")?.map(str::to_owned),
+            has_key: row.maybe_bytes("sealed_key")?.is_some(),
+            created_at: row.time("created_at")?,
+        })
+    }
 }
 
-fn identity(id: ProviderId) -> String {
+/// What a key is sealed to: moved to another row it does not open.
+fn place(id: ProviderId) -> String {
     format!("providers/{id}/key")
+}
+
+async fn insert(
+    tx: &mut Tx,
+    org: creel_domain::OrgId,
+    new: &StoredProvider,
+    sealed: Option<Vec<u8>>,
+) -> Result<(), Error> {
+    let sql = "SELECT COUNT(*) AS there FROM providers WHERE org_id = $1";
+    let there = tx.row(sql, values![org]).await?;
+    if there.map_or(Ok(0), |row| row.count("there"))? >= MAX_PROVIDERS {
+        return Err(Error::LimitReached {
+            what: "providers",
+            most: MAX_PROVIDERS,
+        });
+    }
+    let sql = "INSERT INTO providers (id, org_id, name, kind, base_url, sealed_key, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let values = values![
+        new.id,
+        org,
+        &new.name,
+        new.kind,
+        new.base_url.as_deref(),
+        sealed,
+        new.created_at,
+    ];
+    tx.run(sql, values).await.map_err(|error| {
+        if error.is_duplicate() {
+            Error::NameTaken(new.name.clone())
+        } else if error.is_dangling() {
+            Error::NotFound("org")
+        } else {
+            error
+        }
+    })?;
+    Ok(())
 }
 
 impl Org {
     pub async fn add_provider(&self, new: NewProvider) -> Result<StoredProvider, Error> {
-        let clock = &self.store.clock;
-        let (org, now, id) = (self.id, clock.now(), mint::<ProviderId>(&**clock));
+        let (org, key, now) = (self.id, self.key.clone(), self.store.now());
+        let id = self.store.mint::<ProviderId>();
         let sealed = match &new.key {
-            Some(key) => Some(self.store.key.seal(org, &identity(id), key)?),
+            Some(key) => Some(self.store.key.seal(org, &place(id), key)?),
             None => None,
         };
-        let row = StoredProvider {
+        let provider = StoredProvider {
             id,
             name: new.name,
             kind: new.kind,
@@ -65,52 +108,30 @@ impl Org {
             has_key: sealed.is_some(),
             created_at: now,
         };
-        let row = self
-            .store
-            .database
+        self.store
             .write(move |tx| {
-                let org_bytes = org.uuid().into_bytes();
-                let sql = "SELECT COUNT(*) FROM providers WHERE org_id = $1";
-                let there: i64 = tx.query_row(sql, params![org_bytes], |row| row.get(0))?;
-                if there.unsigned_abs() >= MAX_PROVIDERS {
-                    return Err(Error::LimitReached {
-                        what: "providers",
-                        most: MAX_PROVIDERS,
-                    });
-                }
-                let inserted = tx.execute(
-                    "INSERT INTO providers (id, org_id, name, kind, base_url, sealed_key, created_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                    params![
-                        row.id.uuid().into_bytes(),
-                        org_bytes,
-                        row.name.as_str(),
-                        row.kind.as_str(),
-                        row.base_url,
-                        sealed,
-                        micros(now)
-                    ],
-                );
-                match inserted {
-                    Err(error) if is_duplicate(&error) => return Err(Error::NameTaken(row.name)),
-                    other => other?,
-                };
-                let data = json!({ "name": row.name, "kind": row.kind });
-                append(tx, org, "provider.added", &row.id.to_string(), &data, now)?;
-                Ok(row)
+                Box::pin(async move {
+                    insert(tx, org, &provider, sealed).await?;
+                    let subject = id.to_string();
+                    made(tx, org, key.as_deref(), &subject).await?;
+                    let data = json!({ "name": provider.name, "kind": provider.kind });
+                    append(tx, org, "provider.added", &subject, &data, now).await?;
+                    Ok(provider)
+                })
             })
-            .await?;
-        self.store.tell();
-        Ok(row)
+            .await
     }
 
+    /// By name.
     pub async fn providers(&self) -> Result<Vec<StoredProvider>, Error> {
-        let org = self.id.uuid().into_bytes();
+        let org = self.id;
         self.store
-            .database
-            .read(move |db| {
-                let sql = format!("SELECT {COLUMNS} FROM providers WHERE org_id = $1 ORDER BY name");
-                all(db, &sql, params![org], provider)
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = format!("SELECT {COLUMNS} FROM providers WHERE org_id = $1 ORDER BY name");
+                    let rows = tx.rows(&sql, values![org]).await?;
+                    rows.iter().map(StoredProvider::try_from).collect()
+                })
             })
             .await
     }
@@ -120,51 +141,37 @@ impl Org {
         &self,
         name: Name,
     ) -> Result<Option<(StoredProvider, Option<Zeroizing<String>>)>, Error> {
-        let org: OrgId = self.id;
+        let org = self.id;
         let found = self
             .store
-            .database
-            .read(move |db| {
-                let sql =
-                    format!("SELECT {COLUMNS}, sealed_key FROM providers WHERE org_id = $1 AND name = $2");
-                first(db, &sql, params![org.uuid().into_bytes(), name.as_str()], |row| {
-                    Ok((provider(row)?, row.get::<_, Option<Vec<u8>>>("sealed_key")?))
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = format!("SELECT {COLUMNS} FROM providers WHERE org_id = $1 AND name = $2");
+                    tx.row(&sql, values![org, &name]).await
                 })
             })
             .await?;
-        let Some((row, sealed)) = found else {
-            return Ok(None);
-        };
-        let key = match sealed {
-            Some(sealed) => Some(self.store.key.open(org, &identity(row.id), &sealed)?),
+        let Some(row) = found else { return Ok(None) };
+        let provider = StoredProvider::try_from(&row)?;
+        let key = match row.maybe_bytes("sealed_key")? {
+            Some(sealed) => Some(self.store.key.open(org, &place(provider.id), sealed)?),
             None => None,
         };
-        Ok(Some((row, key)))
+        Ok(Some((provider, key)))
     }
 
     pub async fn remove_provider(&self, name: Name) -> Result<(), Error> {
-        let (org, now) = (self.id, self.store.clock.now());
+        let (org, now) = (self.id, self.store.now());
         self.store
-            .database
             .write(move |tx| {
-                let removed = first(
-                    tx,
-                    "DELETE FROM providers WHERE org_id = $1 AND name = $2 RETURNING id",
-                    params![org.uuid().into_bytes(), name.as_str()],
-                    |row| id::<ProviderId>(row, "id"),
-                )?;
-                let removed = removed.ok_or(Error::NotFound("provider"))?;
-                append(
-                    tx,
-                    org,
-                    "provider.removed",
-                    &removed.to_string(),
-                    &json!({ "name": name }),
-                    now,
-                )
+                Box::pin(async move {
+                    let sql = "DELETE FROM providers WHERE org_id = $1 AND name = $2 RETURNING id";
+                    let row = tx.row(sql, values![org, &name]).await?;
+                    let removed: ProviderId = row.ok_or(Error::NotFound("provider"))?.id("id")?;
+                    let data = json!({ "name": name });
+                    append(tx, org, "provider.removed", &removed.to_string(), &data, now).await
+                })
             })
-            .await?;
-        self.store.tell();
-        Ok(())
+            .await
     }
 }

@@ -1,16 +1,22 @@
 //! Turns, and the sessions and messages that they make up.
+//!
+//! What a turn says while it runs is not kept here: the bridge has it and tells it again to whoever asks.
+//! Here is what was asked, and in the end what came of it.
 
-use creel_daemon::mint;
-use creel_domain::{AgentId, OrgId, SessionName, ToolRecord, Turn, TurnFailure, TurnId, TurnStatus};
+use creel_domain::{AgentId, Intent, OrgId, SessionName, ToolRecord, Turn, TurnFailure, TurnId, TurnStatus};
 use jiff::Timestamp;
-use rusqlite::{Row, params};
 use serde_json::json;
 
 use crate::{
-    Error, Org, Platform,
+    Error, Org, Platform, agents,
     events::append,
-    rows::{all, count, first, id, maybe_time, micros, parsed, time},
+    idempotency::made,
+    rows::{Row, Value, values},
+    tx::Tx,
 };
+
+/// Sessions of one agent that are listed; the longest unused are left out.
+const LISTED_SESSIONS: u32 = 1000;
 
 const COLUMNS: &str = "id, org_id, agent_id, session, message, status, text, tools, failure_code, \
                        failure_message, created_at, finished_at";
@@ -31,43 +37,48 @@ pub struct SessionRow {
     pub last_at: Timestamp,
 }
 
-fn stored(row: &Row<'_>) -> Result<StoredTurn, Error> {
-    let text: String = row.get("text")?;
-    let finished_at =
-        || maybe_time(row, "finished_at")?.ok_or_else(|| Error::Corrupt("a turn without its end".into()));
-    let status = match row.get::<_, String>("status")?.as_str() {
-        "running" => TurnStatus::Running,
-        "done" => TurnStatus::Done {
-            text: text.clone(),
-            finished_at: finished_at()?,
-        },
-        "cancelled" => TurnStatus::Cancelled {
-            finished_at: finished_at()?,
-        },
-        "failed" => TurnStatus::Failed {
-            failure: TurnFailure {
-                code: row.get::<_, Option<String>>("failure_code")?.unwrap_or_default(),
-                message: row
-                    .get::<_, Option<String>>("failure_message")?
-                    .unwrap_or_default(),
+impl TryFrom<Row> for StoredTurn {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let text = row.text("text")?.to_owned();
+        let status = match row.text("status")? {
+            "running" => TurnStatus::Running,
+            "done" => TurnStatus::Done {
+                text: text.clone(),
+                finished_at: row.time("finished_at")?,
             },
-            finished_at: finished_at()?,
-        },
-        other => return Err(Error::Corrupt(format!("turn status `{other}`"))),
-    };
-    Ok(StoredTurn {
-        org: id(row, "org_id")?,
-        turn: Turn {
-            id: id(row, "id")?,
-            agent: id(row, "agent_id")?,
-            session: parsed(row, "session")?,
-            message: row.get("message")?,
-            status,
-            created_at: time(row, "created_at")?,
-        },
-        tools: serde_json::from_str(&row.get::<_, String>("tools")?)?,
-        text,
-    })
+            "cancelled" => TurnStatus::Cancelled {
+                finished_at: row.time("finished_at")?,
+            },
+            "failed" => TurnStatus::Failed {
+                failure: TurnFailure {
+                    code: row.text("failure_code")?.to_owned(),
+                    message: row.text("failure_message")?.to_owned(),
+                },
+                finished_at: row.time("finished_at")?,
+            },
+            other => return Err(Error::Corrupt(format!("turn status `{other}`"))),
+        };
+        Ok(Self {
+            org: row.id("org_id")?,
+            turn: Turn {
+                id: row.id("id")?,
+                agent: row.id("agent_id")?,
+                session: row.parsed("session")?,
+                message: row.text("message")?.to_owned(),
+                status,
+                created_at: row.time("created_at")?,
+            },
+            tools: row.json("tools")?,
+            text,
+        })
+    }
+}
+
+async fn list(tx: &mut Tx, sql: &str, values: &[Value]) -> Result<Vec<StoredTurn>, Error> {
+    let rows = tx.rows(sql, values).await?;
+    rows.into_iter().map(StoredTurn::try_from).collect()
 }
 
 impl Org {
@@ -78,47 +89,35 @@ impl Org {
         session: SessionName,
         message: String,
     ) -> Result<Turn, Error> {
-        let clock = &self.store.clock;
-        let (org, now) = (self.id, clock.now());
+        let (org, key, now) = (self.id, self.key.clone(), self.store.now());
         let turn = Turn {
-            id: mint::<TurnId>(&**clock),
+            id: self.store.mint::<TurnId>(),
             agent,
             session,
             message,
             status: TurnStatus::Running,
             created_at: now,
         };
-        let turn = self
-            .store
-            .database
+        self.store
             .write(move |tx| {
-                let (org_bytes, agent_bytes) = (org.uuid().into_bytes(), turn.agent.uuid().into_bytes());
-                let there = first(
-                    tx,
-                    "SELECT 1 FROM agents WHERE org_id = $1 AND id = $2",
-                    params![org_bytes, agent_bytes],
-                    |_| Ok(()),
-                )?;
-                there.ok_or(Error::NotFound("agent"))?;
-                tx.execute(
-                    "INSERT INTO turns (id, org_id, agent_id, session, message, status, created_at)
-                     VALUES ($1, $2, $3, $4, $5, 'running', $6)",
-                    params![
-                        turn.id.uuid().into_bytes(),
-                        org_bytes,
-                        agent_bytes,
-                        turn.session.as_str(),
-                        turn.message,
-                        micros(now)
-                    ],
-                )?;
-                let data = json!({ "agent": turn.agent, "session": turn.session });
-                append(tx, org, "turn.started", &turn.id.to_string(), &data, now)?;
-                Ok(turn)
+                Box::pin(async move {
+                    if agents::find(tx, org, agent).await?.intent == Intent::Delete {
+                        return Err(Error::Deleting);
+                    }
+                    tx.run(
+                        "INSERT INTO turns (id, org_id, agent_id, session, message, status, created_at)
+                         VALUES ($1, $2, $3, $4, $5, 'running', $6)",
+                        values![turn.id, org, agent, &turn.session, turn.message.as_str(), now],
+                    )
+                    .await?;
+                    let subject = turn.id.to_string();
+                    made(tx, org, key.as_deref(), &subject).await?;
+                    let data = json!({ "agent": agent, "session": turn.session });
+                    append(tx, org, "turn.started", &subject, &data, now).await?;
+                    Ok(turn)
+                })
             })
-            .await?;
-        self.store.tell();
-        Ok(turn)
+            .await
     }
 
     /// Ends a running turn. `text` is what there is of an answer. False when it had ended before.
@@ -136,45 +135,45 @@ impl Org {
             TurnStatus::Cancelled { finished_at } => ("cancelled", text, None, finished_at),
             TurnStatus::Failed { failure, finished_at } => ("failed", text, Some(failure), finished_at),
         };
-        let ended = self
-            .store
-            .database
+        self.store
             .write(move |tx| {
-                let agent = first(
-                    tx,
-                    "UPDATE turns SET status = $1, text = $2, tools = $3, failure_code = $4, failure_message = $5,
-                     finished_at = $6 WHERE org_id = $7 AND id = $8 AND status = 'running' RETURNING agent_id",
-                    params![
+                Box::pin(async move {
+                    let sql = "UPDATE turns SET status = $1, text = $2, tools = $3, failure_code = $4,
+                               failure_message = $5, finished_at = $6
+                               WHERE org_id = $7 AND id = $8 AND status = 'running' RETURNING agent_id";
+                    let values = values![
                         word,
                         text,
                         serde_json::to_string(&tools)?,
-                        failure.as_ref().map(|failure| &failure.code),
-                        failure.as_ref().map(|failure| &failure.message),
-                        micros(at),
-                        org.uuid().into_bytes(),
-                        turn.uuid().into_bytes()
-                    ],
-                    |row| id::<AgentId>(row, "agent_id"),
-                )?;
-                let Some(agent) = agent else { return Ok(false) };
-                let data = json!({ "agent": agent, "status": word, "failure": failure });
-                append(tx, org, "turn.finished", &turn.to_string(), &data, at)?;
-                Ok(true)
+                        failure.as_ref().map(|failure| failure.code.as_str()),
+                        failure.as_ref().map(|failure| failure.message.as_str()),
+                        at,
+                        org,
+                        turn,
+                    ];
+                    let Some(row) = tx.row(sql, values).await? else {
+                        return Ok(false);
+                    };
+                    let agent: AgentId = row.id("agent_id")?;
+                    let data = json!({ "agent": agent, "status": word, "failure": failure });
+                    append(tx, org, "turn.finished", &turn.to_string(), &data, at).await?;
+                    Ok(true)
+                })
             })
-            .await?;
-        self.store.tell();
-        Ok(ended)
+            .await
     }
 
     pub async fn turn(&self, agent: AgentId, turn: TurnId) -> Result<StoredTurn, Error> {
-        let org = self.id.uuid().into_bytes();
+        let org = self.id;
         self.store
-            .database
-            .read(move |db| {
-                let sql =
-                    format!("SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND agent_id = $2 AND id = $3");
-                let key = params![org, agent.uuid().into_bytes(), turn.uuid().into_bytes()];
-                first(db, &sql, key, stored)?.ok_or(Error::NotFound("turn"))
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND agent_id = $2 AND id = $3"
+                    );
+                    let row = tx.row(&sql, values![org, agent, turn]).await?;
+                    row.ok_or(Error::NotFound("turn"))?.try_into()
+                })
             })
             .await
     }
@@ -187,39 +186,41 @@ impl Org {
         before: Option<TurnId>,
         limit: u32,
     ) -> Result<Vec<StoredTurn>, Error> {
-        let org = self.id.uuid().into_bytes();
-        let before = before.map_or([0xff; 16], |before| before.uuid().into_bytes());
+        let org = self.id;
+        let before = before.map_or(uuid::Uuid::max(), TurnId::uuid);
         self.store
-            .database
-            .read(move |db| {
-                let sql = format!(
-                    "SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND agent_id = $2 AND session = $3 AND id < $4
-                     ORDER BY id DESC LIMIT $5"
-                );
-                all(db, &sql, params![org, agent.uuid().into_bytes(), session.as_str(), before, limit], stored)
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND agent_id = $2 AND session = $3
+                         AND id < $4 ORDER BY id DESC LIMIT $5"
+                    );
+                    list(tx, &sql, values![org, agent, &session, before, limit]).await
+                })
             })
             .await
     }
 
     /// The agent's sessions, the latest used first; at most 1000.
     pub async fn sessions(&self, agent: AgentId) -> Result<Vec<SessionRow>, Error> {
-        let org = self.id.uuid().into_bytes();
+        let org = self.id;
         self.store
-            .database
-            .read(move |db| {
-                all(
-                    db,
-                    "SELECT session, COUNT(*) AS turns, MAX(created_at) AS last_at FROM turns
-                     WHERE org_id = $1 AND agent_id = $2 GROUP BY session ORDER BY last_at DESC LIMIT 1000",
-                    params![org, agent.uuid().into_bytes()],
-                    |row| {
-                        Ok(SessionRow {
-                            session: parsed(row, "session")?,
-                            turns: count(row, "turns")?,
-                            last_at: time(row, "last_at")?,
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = "SELECT session, COUNT(*) AS turns, MAX(created_at) AS last_at FROM turns
+                               WHERE org_id = $1 AND agent_id = $2 GROUP BY session
+                               ORDER BY last_at DESC, session LIMIT $3";
+                    let rows = tx.rows(sql, values![org, agent, LISTED_SESSIONS]).await?;
+                    rows.into_iter()
+                        .map(|row| {
+                            Ok(SessionRow {
+                                session: row.parsed("session")?,
+                                turns: row.count("turns")?,
+                                last_at: row.time("last_at")?,
+                            })
                         })
-                    },
-                )
+                        .collect()
+                })
             })
             .await
     }
@@ -229,14 +230,11 @@ impl Platform {
     /// Turns that were accepted and have not ended, oldest first.
     pub async fn running_turns(&self) -> Result<Vec<StoredTurn>, Error> {
         self.store
-            .database
-            .read(|db| {
-                all(
-                    db,
-                    &format!("SELECT {COLUMNS} FROM turns WHERE status = 'running' ORDER BY id"),
-                    [],
-                    stored,
-                )
+            .read(|tx| {
+                Box::pin(async move {
+                    let sql = format!("SELECT {COLUMNS} FROM turns WHERE status = 'running' ORDER BY id");
+                    list(tx, &sql, values![]).await
+                })
             })
             .await
     }

@@ -1,5 +1,10 @@
 -- Ids are 16-byte UUIDs, times are microseconds since 1970 in UTC, money is integer micro-dollars.
 
+-- What opens with the right master key and with no other.
+CREATE TABLE key_check (
+    sealed BLOB NOT NULL
+);
+
 CREATE TABLE orgs (
     id BLOB PRIMARY KEY,
     name TEXT NOT NULL,
@@ -21,7 +26,8 @@ CREATE TABLE tokens (
     user_id BLOB NOT NULL REFERENCES users (id),
     name TEXT NOT NULL,
     hash BLOB NOT NULL UNIQUE,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    last_used_at BIGINT
 );
 
 CREATE TABLE sign_in_links (
@@ -66,7 +72,7 @@ CREATE TABLE turns (
     created_at BIGINT NOT NULL,
     finished_at BIGINT
 );
-CREATE INDEX turns_by_session ON turns (agent_id, session, id);
+CREATE INDEX turns_by_session ON turns (org_id, agent_id, session, id);
 CREATE INDEX turns_running ON turns (status) WHERE status = 'running';
 
 CREATE TABLE calls (
@@ -113,11 +119,14 @@ CREATE TABLE idempotency (
     org_id BLOB NOT NULL,
     key TEXT NOT NULL,
     request_hash BLOB NOT NULL,
+    -- What the request made, written in the transaction that made it.
+    subject TEXT,
     status BIGINT,
     body TEXT,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (org_id, key)
 );
+CREATE INDEX idempotency_by_age ON idempotency (org_id, created_at);
 
 CREATE TABLE egress_decisions (
     id INTEGER PRIMARY KEY,
@@ -128,4 +137,4 @@ CREATE TABLE egress_decisions (
     repeats BIGINT NOT NULL,
     at BIGINT NOT NULL
 );
-CREATE INDEX egress_by_agent ON egress_decisions (agent_id, id);
+CREATE INDEX egress_by_agent ON egress_decisions (org_id, agent_id, id);
