@@ -7,7 +7,7 @@ use creel_domain::{
     Agent, AgentId, AgentSpec, AgentState, Generation, Intent, Limits, ModelName, OrgId, ProviderKind,
     Runtime,
 };
-use creel_store::{AgentChange, NewAgent};
+use creel_store::{AgentChange, NewAgent, Org};
 
 use super::once::once;
 use crate::{
@@ -80,8 +80,12 @@ pub(crate) async fn create(
     let this = Arc::clone(control);
     let agent = control
         .detached(async move {
-            let make = async { Ok(this.store.org(org).create_agent(NewAgent { name, spec }).await?) };
-            once(&this, org, key, make).await
+            let make = async |org: Org| Ok(org.create_agent(NewAgent { name, spec }).await?);
+            let again = async |org: Org, made: String| {
+                let id = made.parse().map_err(Failure::internal)?;
+                Ok(org.agent(id).await?)
+            };
+            once(&this, org, key, make, again).await
         })
         .await?;
     control.add_owner(&agent);

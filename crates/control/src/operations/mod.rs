@@ -21,6 +21,8 @@ impl From<creel_store::Error> for Failure {
             Error::RevisionMismatch { .. } => ErrorCode::RevisionMismatch,
             Error::LimitReached { .. } => ErrorCode::LimitReached,
             Error::Deleting => ErrorCode::Conflict,
+            Error::KeyLost => ErrorCode::IdempotencyInProgress,
+            Error::Busy => ErrorCode::Busy,
             Error::DiskFull => ErrorCode::StorageFull,
             _ => return Self::internal(error),
         };

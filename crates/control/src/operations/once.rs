@@ -2,7 +2,7 @@
 
 use creel_api::ErrorCode;
 use creel_domain::OrgId;
-use creel_store::Claim;
+use creel_store::{Claim, Org};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -14,19 +14,27 @@ use crate::{
 };
 
 /// Does `work`, unless the key says that it was done: then its answer comes again. Work that failed has
-/// changed nothing and may be tried again under the same key.
-pub(super) async fn once<T: Serialize + DeserializeOwned>(
+/// changed nothing and may be tried again under the same key. Where the first one died between its work
+/// and its answer, `again` finds by its id what it had made.
+pub(super) async fn once<T, W, A>(
     control: &Control,
     org: OrgId,
     key: Option<Key>,
-    work: impl Future<Output = Answer<T>>,
-) -> Answer<T> {
-    let Some(Key { key, fingerprint }) = key else {
-        return work.await;
-    };
+    work: impl FnOnce(Org) -> W,
+    again: impl FnOnce(Org, String) -> A,
+) -> Answer<T>
+where
+    T: Serialize + DeserializeOwned,
+    W: Future<Output = Answer<T>>,
+    A: Future<Output = Answer<T>>,
+{
     let org = control.store.org(org);
-    match org.claim_key(key.clone(), fingerprint).await? {
-        Claim::Mine => {}
+    let Some(Key { key, fingerprint }) = key else {
+        return work(org).await;
+    };
+    let done = match org.claim_key(key.clone(), fingerprint).await? {
+        Claim::Mine => work(org.under_key(key.clone())).await,
+        Claim::Made { subject } => again(org.clone(), subject).await,
         Claim::Answered { body, .. } => return serde_json::from_str(&body).map_err(Failure::internal),
         Claim::Mismatch => {
             return Err(Failure::new(
@@ -40,14 +48,15 @@ pub(super) async fn once<T: Serialize + DeserializeOwned>(
                 "The first request with this `Idempotency-Key` is still under way. Try again in a moment.",
             ));
         }
-    }
-    match work.await {
+    };
+    match done {
         Ok(done) => {
             let body = serde_json::to_string(&done).map_err(Failure::internal)?;
             org.answer_key(key, 201, body).await?;
             Ok(done)
         }
         Err(failure) => {
+            // Has no effect on a claim under which something was made.
             org.release_key(key).await?;
             Err(failure)
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use creel_api::{AddProvider, ErrorCode, Provider, ProviderTest};
 use creel_domain::{Name, OrgId, ProviderKind};
 use creel_models::{BaseUrl, Key as ProviderKey};
-use creel_store::{NewProvider, StoredProvider};
+use creel_store::{NewProvider, Org, StoredProvider};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -99,8 +99,15 @@ pub(crate) async fn add(
     let this = Arc::clone(control);
     control
         .detached(async move {
-            let make = async { Ok(shown(this.store.org(org).add_provider(new).await?)) };
-            once(&this, org, key, make).await
+            let make = async |org: Org| Ok(shown(org.add_provider(new).await?));
+            let again = async |org: Org, made: String| {
+                let all = org.providers().await?;
+                let found = all.into_iter().find(|provider| provider.id.to_string() == made);
+                let missing =
+                    || Failure::not_found("What this `Idempotency-Key` added has been removed since.");
+                found.map(shown).ok_or_else(missing)
+            };
+            once(&this, org, key, make, again).await
         })
         .await
 }

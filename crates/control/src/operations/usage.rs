@@ -35,17 +35,10 @@ pub(crate) async fn report(
         UsageGroup::Model => UsageBy::Model,
         UsageGroup::Day => UsageBy::Day,
     };
-    let sums = control.store.org(org).usage(from, to, agent, by).await?;
-    let mut total = UsageRow::default();
-    for sum in &sums {
-        total.calls += sum.calls;
-        total.calls_without_usage += sum.calls_without_usage;
-        total.calls_without_price += sum.calls_without_price;
-        total.input_tokens += sum.input_tokens;
-        total.cached_input_tokens += sum.cached_input_tokens;
-        total.output_tokens += sum.output_tokens;
-        total.cost_micro_usd = total.cost_micro_usd + sum.cost;
-    }
+    let store = control.store.org(org);
+    let sums = store.usage(from, to, agent, by).await?;
+    // Not the sum of the rows: of those only so many are listed.
+    let total = row(store.usage_total(from, to, agent).await?, &HashMap::new());
     let names = if group == UsageGroup::Agent {
         names(control, org).await?
     } else {
