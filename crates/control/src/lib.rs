@@ -18,6 +18,8 @@ mod operations;
 mod reconcile;
 mod service;
 mod sightings;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod uplink;
 

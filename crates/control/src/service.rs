@@ -63,7 +63,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
 }
 
 impl Service {
-    /// Makes the first owner where there is none, and closes what a dead process left open.
+    /// Makes the first owner where there is none, closes what a dead process left open, and takes its turns up.
     pub async fn new(options: Options) -> Result<Self, Error> {
         let Options {
             layout,
@@ -101,6 +101,11 @@ impl Service {
             told: Default::default(),
             owners: Default::default(),
         });
+        // Before the ways out open: a sandbox may be in the middle of a turn.
+        for stored in control.store.platform().running_turns().await? {
+            tracing::info!(turn = %stored.turn.id, "a turn was under way when control ended; taking it up");
+            control.turns.resume(&control, stored);
+        }
         Ok(Self {
             control,
             layout,
@@ -119,11 +124,6 @@ impl Service {
             layout,
             listener,
         } = self;
-        // Before the ways out open: a sandbox may be in the middle of a turn.
-        for stored in control.store.platform().running_turns().await? {
-            tracing::info!(turn = %stored.turn.id, "a turn was under way when control ended; taking it up");
-            control.turns.resume(&control, stored);
-        }
         let uplink = tokio::spawn(uplink::run(Arc::clone(&control), layout));
         // A task that panicked takes the process down: half a control helps nobody.
         let (uplink, reconciler) = (
@@ -157,6 +157,11 @@ fn ended_early(what: &str, ended: Result<(), tokio::task::JoinError>) -> Result<
 }
 
 impl Handle {
+    #[cfg(test)]
+    pub(crate) fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.0)
+    }
+
     /// None: `token` is still good. Otherwise a new one for the first owner, told this once.
     pub async fn owner_token(&self, token: Option<&str>) -> Result<Option<String>, Error> {
         let platform = self.0.store.platform();

@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -25,7 +28,10 @@ pub struct FakeBridges {
     world: Arc<Mutex<HashMap<SandboxId, Inside>>>,
     supervisor: FakeSupervisor,
     script: Arc<Mutex<Script>>,
+    forgetful: Arc<AtomicBool>,
     points: CrashPoints,
+    /// Turns go on in the test's own runtime, whoever asked for them.
+    runtime: tokio::runtime::Handle,
 }
 
 /// What is in one sandbox.
@@ -54,12 +60,15 @@ enum Cut {
 }
 
 impl FakeBridges {
+    /// To be called within a runtime, which turns then go on in.
     pub fn new(supervisor: FakeSupervisor, points: CrashPoints) -> Self {
         Self {
             world: Arc::default(),
             supervisor,
             script: Arc::new(Mutex::new(echo())),
+            forgetful: Arc::default(),
             points,
+            runtime: tokio::runtime::Handle::current(),
         }
     }
 
@@ -82,6 +91,11 @@ impl FakeBridges {
         self.inside(sandbox, |inside| {
             inside.health = error.map_or_else(|| Ok(ready()), Err);
         });
+    }
+
+    /// From now on every request for a turn begins it anew: a bridge that remembers nothing.
+    pub fn set_forgetful(&self) {
+        self.forgetful.store(true, Ordering::Relaxed);
     }
 
     /// Kills the bridge and starts it again: turns are forgotten and their readers cut off.
@@ -173,13 +187,13 @@ impl Playing {
         self.news.send_modify(|(count, _)| *count = heard.len());
     }
 
-    fn start(acts: Vec<Act>) -> Arc<Self> {
+    fn start(runtime: &tokio::runtime::Handle, acts: Vec<Act>) -> Arc<Self> {
         let turn = Arc::new(Self {
             heard: Mutex::default(),
             news: watch::Sender::new((0, Vec::new())),
         });
         let playing = Arc::clone(&turn);
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             for act in acts {
                 match act {
                     Act::Say(event) => playing.say(None, event),
@@ -257,12 +271,17 @@ impl Bridge for FakeBridge {
         after: u64,
     ) -> BoxFuture<'_, Result<EventStream, BridgeError>> {
         let script = Arc::clone(&*self.all.script.lock().unwrap_or_else(PoisonError::into_inner));
+        let runtime = self.all.runtime.clone();
+        let forgetful = self.all.forgetful.load(Ordering::Relaxed);
         self.call(move |inside| {
             inside.requests.push((turn, request.clone()));
+            if forgetful {
+                inside.turns.remove(&turn);
+            }
             let playing = inside
                 .turns
                 .entry(turn)
-                .or_insert_with(|| Playing::start(script(&request)));
+                .or_insert_with(|| Playing::start(&runtime, script(&request)));
             Ok(Arc::clone(playing).read(after))
         })
     }

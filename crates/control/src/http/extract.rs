@@ -63,6 +63,11 @@ async fn whole(body: axum::body::Body, most: usize) -> Result<Bytes, Failure> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // Fields in the order that the type has them would otherwise be taken from an array.
+    let first = bytes.trim_ascii_start().first();
+    if first.is_some_and(|first| b"[\"-0123456789tfn".contains(first)) {
+        return Err(Failure::invalid("The body must be a JSON object."));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

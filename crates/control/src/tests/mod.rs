@@ -1,0 +1,406 @@
+//! Stories over the whole of control: the router, the reconciler and the turns, with a real store and fakes
+//! at the borders. Time stands still unless everybody waits, so no story takes longer than its work.
+
+mod agents;
+mod bad_input;
+mod chat;
+mod computer;
+mod crash;
+mod events;
+mod platform;
+mod providers;
+mod sign_in;
+mod uplink;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use creel_api::Agent;
+use creel_daemon::{Clock, Shutdown};
+use creel_domain::{Deadlines, SandboxId};
+use creel_protocol::{Layout, Supervisor};
+use creel_store::{MasterKey, Store};
+use creel_testkit::{CrashPoints, FakeBridges, FakeSupervisor};
+use futures_util::StreamExt;
+use http_body_util::BodyExt;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::Instant};
+use tower::ServiceExt;
+
+use crate::{Control, Handle, Options, Service, http};
+
+/// No story waits longer for anything, by its own clock.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A clock that goes with tokio's, which a test can stop.
+pub(crate) struct TestClock(Instant);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let since = SignedDuration::try_from(self.0.elapsed()).expect("a short test");
+        Timestamp::from_second(1_800_000_000).expect("in range") + since
+    }
+}
+
+/// A control that runs.
+struct Running {
+    control: Arc<Control>,
+    handle: Handle,
+    router: Router,
+    shutdown: Shutdown,
+    task: JoinHandle<Result<(), crate::service::Error>>,
+}
+
+/// Everything around a control, which outlives it.
+pub(crate) struct World {
+    home: tempfile::TempDir,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    pub(crate) supervisor: FakeSupervisor,
+    pub(crate) bridges: FakeBridges,
+    pub(crate) points: CrashPoints,
+    running: Option<Running>,
+    pub(crate) token: String,
+}
+
+impl World {
+    /// A new installation, with its control running.
+    pub(crate) async fn new() -> Self {
+        let mut world = Self::quiet().await;
+        world.start().await;
+        world.token = world
+            .handle()
+            .owner_token(None)
+            .await
+            .expect("a token")
+            .expect("a new one");
+        world
+    }
+
+    /// A new installation that nobody has started yet.
+    pub(crate) async fn quiet() -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let clock: Arc<dyn Clock> = Arc::new(TestClock(Instant::now()));
+        let key = MasterKey::from_bytes([7; 32]);
+        let store = Store::open(&home.path().join("creel.db"), key, Arc::clone(&clock)).expect("a store");
+        let points = CrashPoints::default();
+        let now = Arc::clone(&clock);
+        let supervisor = FakeSupervisor::with_points(move || now.now(), points.clone());
+        let bridges = FakeBridges::new(supervisor.clone(), points.clone());
+        Self {
+            home,
+            store,
+            clock,
+            supervisor,
+            bridges,
+            points,
+            running: None,
+            token: String::new(),
+        }
+    }
+
+    pub(crate) async fn start(&mut self) {
+        let shutdown = Shutdown::new();
+        let listener = creel_daemon::bind_tcp(([127, 0, 0, 1], 0).into())
+            .await
+            .expect("a port");
+        let service = Service::new(Options {
+            layout: self.layout(),
+            listener,
+            store: self.store.clone(),
+            supervisor: Arc::new(self.supervisor.clone()) as Arc<dyn Supervisor>,
+            bridges: Arc::new(self.bridges.clone()),
+            clock: Arc::clone(&self.clock),
+            deadlines: Deadlines::default(),
+            shutdown: shutdown.clone(),
+        })
+        .await
+        .expect("a service");
+        let handle = service.handle();
+        let control = handle.control();
+        self.running = Some(Running {
+            router: http::router(Arc::clone(&control)),
+            handle,
+            control,
+            shutdown,
+            task: tokio::spawn(service.run()),
+        });
+    }
+
+    /// Ends the control in the middle of whatever it does.
+    pub(crate) async fn kill(&mut self) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        running.task.abort();
+        running.shutdown.begin();
+        let _ = running.task.await;
+        running.control.turns.drain().await;
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::new(self.home.path())
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("a running control")
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.running().handle
+    }
+
+    /// A request as it is, without the token.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self
+            .running()
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("an answer");
+        let (parts, body) = response.into_parts();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: Some(body),
+        }
+    }
+
+    /// A request with the token and further headers.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).expect("a request")).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[], Body::empty()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.ask("DELETE", path, &[], Body::empty()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
+        self.ask(
+            "POST",
+            path,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
+    }
+
+    pub(crate) async fn create(&self, name: &str) -> Agent {
+        let reply = self
+            .post("/v1/agents", json!({"name": name, "runtime": "lite"}))
+            .await;
+        let value = reply.expect(201).await;
+        serde_json::from_value(value).expect("an agent")
+    }
+
+    /// An agent that runs, and its sandbox.
+    pub(crate) async fn running_agent(&self, name: &str) -> (Agent, SandboxId) {
+        let agent = self.create(name).await;
+        self.until(name, "running").await;
+        (agent, self.sandbox(name).await)
+    }
+
+    pub(crate) async fn sandbox(&self, name: &str) -> SandboxId {
+        let agents = self.store.platform().all_agents().await.expect("agents");
+        let agent = agents.iter().find(|agent| agent.name.as_str() == name);
+        agent.expect("the agent").sandbox
+    }
+
+    /// Waits until an agent stands where it should.
+    pub(crate) async fn until(&self, name: &str, state: &str) {
+        wait(&format!("agent {name} to be {state}"), || async {
+            let reply = self.get(&format!("/v1/agents/{name}")).await;
+            let status = reply.json().await["status"].clone();
+            (status["state"] == state, status.to_string())
+        })
+        .await;
+    }
+
+    /// Waits until an agent is gone, from the store and from the host.
+    pub(crate) async fn until_gone(&self) {
+        wait("everything to be gone", || async {
+            let agents = self.store.platform().all_agents().await.expect("agents");
+            let sandboxes = self.supervisor.reports();
+            let gone = agents.is_empty() && sandboxes.is_empty();
+            (gone, format!("{agents:?} {sandboxes:?}"))
+        })
+        .await;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.shutdown.begin();
+            running.task.abort();
+        }
+    }
+}
+
+/// Looks again and again until it is so; the last that was seen is in the failure.
+pub(crate) async fn wait<F: Future<Output = (bool, String)>>(what: &str, mut look: impl FnMut() -> F) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (so, seen) = look().await;
+        if so {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waited in vain for {what}; last seen: {seen}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// An answer, its body not read yet.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Option<Body>,
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    pub(crate) async fn bytes(mut self) -> Bytes {
+        let body = self.body.take().expect("read once");
+        body.collect().await.expect("a whole body").to_bytes()
+    }
+
+    pub(crate) async fn text(self) -> String {
+        String::from_utf8(self.bytes().await.to_vec()).expect("text")
+    }
+
+    pub(crate) async fn json(self) -> Value {
+        let bytes = self.bytes().await;
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+    }
+
+    /// The JSON of an answer with this status.
+    pub(crate) async fn expect(self, status: u16) -> Value {
+        let found = self.status;
+        let json = self.json().await;
+        assert_eq!(found.as_u16(), status, "{json}");
+        json
+    }
+
+    /// The sentence of a problem with this code, which must be one in form as well.
+    pub(crate) async fn problem(self, code: &str) -> String {
+        let kind = self.header("content-type").to_owned();
+        let id = self.header("x-request-id").to_owned();
+        let status = self.status;
+        let json = self.json().await;
+        assert_eq!(
+            (json["code"].as_str(), kind.as_str()),
+            (Some(code), "application/problem+json"),
+            "{status} {json}"
+        );
+        assert_eq!(json["status"], status.as_u16(), "{json}");
+        assert_eq!(json["type"], format!("/docs/errors/{code}"), "{json}");
+        assert_eq!(json["request_id"], id, "{json}");
+        let detail = json["detail"].as_str().unwrap_or_default();
+        assert!(detail.ends_with('.'), "a sentence: {detail}");
+        detail.to_owned()
+    }
+
+    /// The events of a stream, as they come.
+    pub(crate) fn events(mut self) -> Events {
+        assert_eq!(self.header("content-type"), "text/event-stream");
+        Events {
+            body: self.body.take().expect("read once").into_data_stream(),
+            rest: String::new(),
+        }
+    }
+}
+
+/// A stream of server-sent events, read with a parser of the test's own.
+pub(crate) struct Events {
+    body: axum::body::BodyDataStream,
+    rest: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) data: Value,
+}
+
+impl Events {
+    /// The next event; none at the end. Comments are skipped.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        loop {
+            while let Some((block, rest)) = self.rest.split_once("\n\n") {
+                let field = |name: &str| {
+                    block
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .map(str::trim)
+                };
+                let event = field("data:").map(|data| Event {
+                    id: field("id:").and_then(|id| id.parse().ok()).unwrap_or_default(),
+                    name: field("event:").unwrap_or_default().to_owned(),
+                    data: serde_json::from_str(data).expect("JSON"),
+                });
+                self.rest = rest.to_owned();
+                if event.is_some() {
+                    return event;
+                }
+            }
+            let piece = self.body.next().await?.expect("an unbroken stream");
+            self.rest.push_str(std::str::from_utf8(&piece).expect("text"));
+        }
+    }
+
+    pub(crate) async fn all(mut self) -> Vec<Event> {
+        let mut all = Vec::new();
+        while let Some(event) = self.next().await {
+            all.push(event);
+        }
+        all
+    }
+}
+
+/// `1 started, 2 text "You", …`: what a reader of a turn was told.
+pub(crate) fn told(events: &[Event]) -> String {
+    let told = |event: &Event| match event.name.as_str() {
+        "text" => format!("{} text {}", event.id, event.data["delta"]),
+        "done" => format!("{} done {}", event.id, event.data["text"]),
+        "failed" => format!("{} failed {}", event.id, event.data["code"]),
+        name => format!("{} {name}", event.id),
+    };
+    events.iter().map(told).collect::<Vec<_>>().join(", ")
+}
