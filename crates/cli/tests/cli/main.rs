@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should end")]
 
 mod client;
+mod live;
 mod up;
 mod world;
 mod wrong_use;

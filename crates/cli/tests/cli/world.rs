@@ -12,11 +12,20 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::State,
+    extract::{
+        State,
+        ws::{Message, WebSocketUpgrade},
+    },
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::Response,
+    routing::get,
 };
+use creel_protocol::ExecFrame;
+use futures_util::StreamExt as _;
 use tempfile::TempDir;
+
+/// At the end of a body: it never comes to its end.
+pub(crate) const HANGS: &str = "\0hangs";
 
 /// What a route answers: status, content type, body. Several answers are given in turn, the last for ever.
 type Answers = Vec<(u16, &'static str, String)>;
@@ -46,7 +55,10 @@ impl World {
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
             .expect("a listener");
         let address = listener.local_addr().expect("an address");
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&script));
+        let app = Router::new()
+            .route("/v1/agents/scout/exec", get(exec))
+            .fallback(answer)
+            .with_state(Arc::clone(&script));
         runtime.spawn(async move { axum::serve(listener, app).await });
         Self {
             script,
@@ -198,7 +210,14 @@ async fn answer(
         1 => answers[0].clone(),
         _ => answers.remove(0),
     };
-    let mut response = Response::new(Body::from(body));
+    let body = match body.strip_suffix(HANGS) {
+        Some(start) => {
+            let start = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(start.to_owned()))]);
+            Body::from_stream(start.chain(futures_util::stream::pending()))
+        }
+        None => Body::from(body),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     response
         .headers_mut()
@@ -209,4 +228,29 @@ async fn answer(
             .insert(header::LOCATION, location.parse().expect("a header"));
     }
     response
+}
+
+/// Plays a command that gives back its standard input and ends with status 7, or dies of a signal.
+async fn exec(State(script): State<Arc<Mutex<Script>>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async move |mut socket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            let frame = match message {
+                Message::Text(request) => {
+                    script.lock().expect("the script").seen.push(request.to_string());
+                    continue;
+                }
+                Message::Binary(bytes) => ExecFrame::decode(&bytes).expect("a frame"),
+                _ => continue,
+            };
+            let answer = match frame {
+                ExecFrame::Stdin(bytes) => ExecFrame::Stdout(bytes),
+                ExecFrame::StdinEnd => ExecFrame::Exit(7),
+                ExecFrame::Signal(signal) => ExecFrame::Exit(128 + signal),
+                other => ExecFrame::Failed(format!("unexpected {other:?}")),
+            };
+            if socket.send(Message::Binary(answer.encode())).await.is_err() {
+                return;
+            }
+        }
+    })
 }

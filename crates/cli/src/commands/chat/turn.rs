@@ -2,7 +2,11 @@
 
 use creel_api::{ChatRequest, client::TurnStream};
 use creel_domain::{SessionName, TurnEvent};
-use futures_util::StreamExt;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, OptionFuture},
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     context::Context,
@@ -34,36 +38,50 @@ impl Conversation<'_> {
             message: message.to_owned(),
             session: self.session.clone(),
         };
+        // One listener for the whole turn: a Ctrl-C between two of its waits must not be lost.
+        let mut interrupts = signal(SignalKind::interrupt())?;
         let mut progress = Progress::new(self.context.out.json);
         let events = tokio::select! {
             events = self.context.client.chat(self.agent, &request) => events?,
-            _ = tokio::signal::ctrl_c() => return Ok(Ended::Left),
+            _ = interrupts.recv() => return Ok(Ended::Left),
         };
         progress.quiet();
-        self.show(events, progress).await
+        self.show(events, progress, interrupts).await
     }
 
-    async fn show(&self, mut events: TurnStream, progress: Progress) -> Result<Ended> {
+    async fn show(
+        &self,
+        mut events: TurnStream,
+        progress: Progress,
+        mut interrupts: Signal,
+    ) -> Result<Ended> {
         let out = self.context.out;
         let mut screen = Screen {
             json: out.json,
             streamed: String::new(),
             progress: Some(progress),
         };
-        let mut stopping = false;
+        // What the first Ctrl-C sets off.
+        let mut stopping: OptionFuture<BoxFuture<'_, _>> = None.into();
+        let mut stopped = false;
         loop {
             let event = tokio::select! {
                 event = events.next() => match event {
                     Some(event) => event?,
                     None => return Ok(Ended::Failed("the turn ended without an answer".to_owned())),
                 },
-                _ = tokio::signal::ctrl_c() => {
-                    if stopping {
+                Some(answer) = &mut stopping => {
+                    answer?;
+                    stopping = None.into();
+                    continue;
+                }
+                _ = interrupts.recv() => {
+                    if stopped {
                         return Ok(Ended::Left);
                     }
-                    stopping = true;
+                    stopped = true;
                     screen.remark("Stopping (Ctrl-C again to leave)");
-                    self.context.client.cancel_turn(self.agent, events.turn).await?;
+                    stopping = Some(self.context.client.cancel_turn(self.agent, events.turn).boxed()).into();
                     continue;
                 }
             };
