@@ -1,10 +1,31 @@
 //! `creel control`: the child that speaks to the world, without root's rights from its first moment.
 
+use std::{
+    net::TcpListener,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::Arc,
+    time::Duration,
+};
+
+use creel_control::{Options, Service};
+use creel_daemon::{Shutdown, SystemClock};
+use creel_domain::{Deadlines, ImageName};
+use creel_protocol::{Layout, LocalBridges, Supervisor, SupervisorClient};
+use creel_store::{MasterKey, Store};
+
 use super::{
     account::{self, Account},
     args::ControlArgs,
+    handover::{self, Ready, Told},
+    sentence,
 };
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
+
+/// Between two attempts to ask a supervisor that is just starting for an image.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: ControlArgs) -> Result<()> {
     let account = Account {
@@ -13,8 +34,67 @@ pub(crate) fn run(args: ControlArgs) -> Result<()> {
     };
     account.become_for_good()?;
     account::die_with(args.parent)?;
-    Err(Failure::sentence(format!(
-        "control is not linked in yet ({})",
-        args.data.display()
-    )))
+    account::name_process("creel-control");
+    creel_daemon::init_logs(false);
+    let listener = TcpListener::from(own(std::io::stdin())?);
+    listener.set_nonblocking(true)?;
+    let parent = UnixStream::from(own(std::io::stdout())?);
+    let told: Told = handover::receive(&parent)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(args, listener, &parent, told))
+}
+
+/// A standard stream as what it really is: the parent put a socket in its place.
+fn own(stream: impl AsFd) -> std::io::Result<OwnedFd> {
+    stream.as_fd().try_clone_to_owned()
+}
+
+async fn serve(args: ControlArgs, listener: TcpListener, parent: &UnixStream, told: Told) -> Result<()> {
+    let shutdown = Shutdown::on_signals()?;
+    let layout = Layout::new(args.data);
+    let key = MasterKey::load_or_create(&layout.master_key()).map_err(sentence)?;
+    let store = Store::open(&layout.database(), key, Arc::new(SystemClock)).map_err(sentence)?;
+    let supervisor: Arc<dyn Supervisor> = Arc::new(SupervisorClient::new(layout.supervisor_socket()));
+    let service = Service::new(Options {
+        bridges: Arc::new(LocalBridges::new(layout.clone())),
+        layout,
+        listener: tokio::net::TcpListener::from_std(listener)?,
+        store,
+        supervisor: Arc::clone(&supervisor),
+        clock: Arc::new(SystemClock),
+        deadlines: Deadlines::default(),
+        shutdown: shutdown.clone(),
+    });
+    let service = service.await.map_err(sentence)?;
+    let handle = service.handle();
+    let ready = Ready {
+        token: handle
+            .owner_token(told.token.as_deref())
+            .await
+            .map_err(sentence)?,
+        sign_in: handle.sign_in_path().await.map_err(sentence)?,
+    };
+    if !args.no_image_build {
+        tokio::spawn(build_images(supervisor, shutdown));
+    }
+    // The listener is open already: whoever comes between this word and the first accept waits a moment.
+    // A parent that no longer listens has its answer from an earlier life of ours.
+    let _ = handover::send(parent, &ready);
+    service.run().await.map_err(sentence)
+}
+
+/// Has every image made that is not there, the small one first. A build goes on in the supervisor.
+async fn build_images(supervisor: Arc<dyn Supervisor>, shutdown: Shutdown) {
+    for image in ImageName::ALL {
+        while let Err(error) = supervisor.build_image(image).await {
+            if !matches!(error, creel_protocol::SupervisorError::Unreachable { .. }) {
+                tracing::warn!(%image, %error, "an image cannot be built");
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(ASK_AGAIN) => {}
+                () = shutdown.begun() => return,
+            }
+        }
+    }
 }
