@@ -13,6 +13,8 @@ use creel_domain::SandboxId;
 
 use crate::{Error, Places, mounts};
 
+const NO_SUCH_PROCESS: i32 = rustix::io::Errno::SRCH.raw_os_error();
+
 /// How the host arranges control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrangement {
@@ -122,14 +124,19 @@ impl Cgroups {
         pids
     }
 
-    /// Whether this process is in the group, in any hierarchy.
-    pub(crate) fn holds(&self, group: &str, pid: u32) -> bool {
-        let Ok(text) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else {
-            return false;
+    /// Whether this process is in the group, in any hierarchy. One that is no more is not.
+    pub(crate) fn holds(&self, group: &str, pid: u32) -> Result<bool, Error> {
+        let text = match fs::read_to_string(format!("/proc/{pid}/cgroup")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            // It ended between our opening and reading.
+            Err(error) if error.raw_os_error() == Some(NO_SUCH_PROCESS) => return Ok(false),
+            Err(error) => return Err(Error::io("look at a process's control group")(error)),
         };
-        text.lines()
+        Ok(text
+            .lines()
             .filter_map(|line| line.splitn(3, ':').nth(2))
-            .any(|path| path == group || path.strip_prefix(group).is_some_and(|rest| rest.starts_with('/')))
+            .any(|path| path == group || path.strip_prefix(group).is_some_and(|rest| rest.starts_with('/'))))
     }
 
     /// Whether the kernel killed a process of the group for lack of memory.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     os::fd::{AsFd as _, OwnedFd},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -15,6 +16,8 @@ use rustix::{
 use tokio::io::unix::AsyncFd;
 
 use crate::Error;
+
+const ASK_EVERY: Duration = Duration::from_millis(500);
 
 /// Adopts the processes that our children leave behind: first processes of sandboxes become ours when
 /// the runtime that started them ends, so their end is seen at once and no zombie stays.
@@ -66,11 +69,17 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// None when there is no such process.
-    pub(crate) fn open(pid: u32) -> Option<Self> {
-        let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-        let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        Some(Self { fd })
+    /// None when there is no such process. Any other failure is an error: to take a living sandbox for
+    /// a dead one, only because we have no descriptor left, would end it.
+    pub(crate) fn open(pid: u32) -> Result<Option<Self>, Error> {
+        let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => Ok(Some(Self { fd })),
+            Err(Errno::SRCH) => Ok(None),
+            Err(errno) => Err(Error::errno("look at a sandbox process")(errno)),
+        }
     }
 
     /// A process that ended already is not an error.
@@ -99,11 +108,18 @@ impl Held {
     /// Waits for its end, reaps it when it is our child, and says with what status it ended then.
     pub(crate) async fn ended(self) -> Option<i32> {
         #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
-        // SAFETY: the descriptor is owned, and lives in `fd` until it is deregistered.
-        let fd = unsafe { AsyncFd::register(self.fd) }.ok()?;
-        // A failing wait means the runtime is shutting down; the caller is dropped with it.
-        fd.readable().await.ok()?.retain_ready();
-        reap(fd.get_ref())
+        // SAFETY: the descriptor is owned by `self`, which outlives this registration.
+        let registered = unsafe { AsyncFd::register(self.fd.as_fd()) };
+        let woken = match &registered {
+            Ok(fd) => fd.readable().await.is_ok(),
+            Err(_) => false,
+        };
+        // The kernel may have no room to tell us; then we ask.
+        while !woken && !self.has_ended() {
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        drop(registered);
+        reap(&self.fd)
     }
 }
 
@@ -142,7 +158,9 @@ mod tests {
             .args(["-c", "exit 7"])
             .spawn()
             .expect("sh");
-        let held = Held::open(child.id()).expect("our child, a zombie at worst");
+        let held = Held::open(child.id())
+            .expect("looked")
+            .expect("our child, a zombie at worst");
         assert_eq!(held.ended().await, Some(7));
         assert!(child.wait().is_err(), "it was reaped");
     }
@@ -150,7 +168,7 @@ mod tests {
     #[test]
     fn a_dead_child_that_nobody_waits_for_is_reaped_in_the_second_round() {
         let mut child = std::process::Command::new("true").spawn().expect("true");
-        let held = Held::open(child.id()).expect("our child");
+        let held = Held::open(child.id()).expect("looked").expect("our child");
         let give_up = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while !held.has_ended() {
             assert!(std::time::Instant::now() < give_up, "true ends");

@@ -44,6 +44,7 @@ pub async fn run(options: RunOptions, shutdown: Shutdown) -> Result<(), Error> {
             path: path.to_owned(),
         });
     }
+    raise_open_files();
     let backend = choose(options.backend, &places(&layout)).await?;
     for sentence in &backend.tried {
         tracing::info!("{sentence}");
@@ -71,6 +72,16 @@ pub async fn run(options: RunOptions, shutdown: Shutdown) -> Result<(), Error> {
     } else {
         service.stop().await;
         Ok(())
+    }
+}
+
+/// Each sandbox takes a descriptor or two of ours; the usual 1024 would end that at some hundred.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the bound on open files could not be raised");
     }
 }
 

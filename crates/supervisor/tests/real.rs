@@ -288,7 +288,7 @@ fn supervisor_process() {
         bridge: data.join("bridge"),
         backend: BackendChoice::Auto,
         images: Arc::new(FixedImages::new([(ImageName::Lite, data.join("root"))])),
-        stop_sandboxes: false,
+        stop_sandboxes: Arc::default(),
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let outcome = runtime.block_on(async {

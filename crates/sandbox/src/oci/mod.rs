@@ -35,6 +35,9 @@ use crate::{
 /// From the kill of a sandbox's first process to the end of all others.
 const KILL_DEADLINE: Duration = Duration::from_secs(20);
 
+/// After a look that failed.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// An OCI runtime as a backend.
 #[derive(Clone)]
 pub struct Oci {
@@ -188,14 +191,17 @@ impl Oci {
     }
 
     async fn ended_now(&self, sandbox: SandboxId) -> Ended {
-        let held = self
-            .on("look at a sandbox", move |inner| {
-                Ok(inner.first_or_zombie(sandbox))
-            })
-            .await;
-        let status = match held {
-            Ok(Some(held)) => held.ended().await,
-            _ => None,
+        let status = loop {
+            let held = self.on("look at a sandbox", move |inner| inner.first_or_zombie(sandbox));
+            match held.await {
+                Ok(Some(held)) => break held.ended().await,
+                Ok(None) => break None,
+                Err(error) => {
+                    // Not knowing is not the same as its end.
+                    tracing::warn!(%sandbox, %error, "the first process of a sandbox cannot be looked at");
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
         };
         Ended {
             status,
@@ -247,33 +253,41 @@ impl Inner {
     }
 
     /// The process whose pid was written down at the start, whatever it is by now.
-    fn written(&self, sandbox: SandboxId) -> Option<(u32, Held)> {
-        let pid = std::fs::read_to_string(self.pid_file(sandbox))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()?;
-        Some((pid, Held::open(pid)?))
+    fn written(&self, sandbox: SandboxId) -> Result<Option<(u32, Held)>, Error> {
+        let text = match std::fs::read_to_string(self.pid_file(sandbox)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("read the pid of a sandbox")(error)),
+        };
+        // Half written: its writer was killed, and what it started is found by its group.
+        let Ok(pid) = text.trim().parse() else {
+            return Ok(None);
+        };
+        Ok(Held::open(pid)?.map(|held| (pid, held)))
     }
 
     /// The first process, if it lives. The pid that was written down counts only where the kernel says
     /// that it is in this sandbox's group.
-    fn first(&self, sandbox: SandboxId) -> Option<(u32, Held)> {
-        self.written(sandbox).filter(|(pid, held)| {
-            self.cgroups.holds(&self.places.cgroup_of(sandbox), *pid) && !held.has_ended()
-        })
+    fn first(&self, sandbox: SandboxId) -> Result<Option<(u32, Held)>, Error> {
+        let Some((pid, held)) = self.written(sandbox)? else {
+            return Ok(None);
+        };
+        let alive = self.cgroups.holds(&self.places.cgroup_of(sandbox), pid)? && !held.has_ended();
+        Ok(alive.then_some((pid, held)))
     }
 
     /// The first process, living or waiting to be reaped.
-    fn first_or_zombie(&self, sandbox: SandboxId) -> Option<Held> {
+    fn first_or_zombie(&self, sandbox: SandboxId) -> Result<Option<Held>, Error> {
+        let Some((pid, held)) = self.written(sandbox)? else {
+            return Ok(None);
+        };
         // Version 1 does not tell the group of a zombie. One that is not our child is not reaped anyway.
-        let (pid, held) = self.written(sandbox)?;
-        let ours = held.has_ended() || self.cgroups.holds(&self.places.cgroup_of(sandbox), pid);
-        ours.then_some(held)
+        let ours = held.has_ended() || self.cgroups.holds(&self.places.cgroup_of(sandbox), pid)?;
+        Ok(ours.then_some(held))
     }
 
     fn look(&self, sandbox: SandboxId) -> Result<Presence, Error> {
-        if let Some((pid, _)) = self.first(sandbox) {
+        if let Some((pid, _)) = self.first(sandbox)? {
             let since = pid::started_at(pid).unwrap_or_else(jiff::Timestamp::now);
             return Ok(Presence::Running { pid, since });
         }
@@ -294,11 +308,14 @@ impl Inner {
     fn signal_all(&self, sandbox: SandboxId) -> Result<Vec<Held>, Error> {
         let group = self.places.cgroup_of(sandbox);
         self.cgroups.thaw(&group);
-        let first = self.first_or_zombie(sandbox);
+        let first = self.first_or_zombie(sandbox)?;
         if let Some(first) = &first {
             first.reap();
         }
-        let others = self.cgroups.pids(&group).into_iter().filter_map(Held::open);
+        let mut others = Vec::new();
+        for pid in self.cgroups.pids(&group) {
+            others.extend(Held::open(pid)?);
+        }
         let alive: Vec<Held> = first
             .into_iter()
             .chain(others)
@@ -345,7 +362,7 @@ impl Backend for Oci {
     fn terminate(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {
         self.on("stop a sandbox", move |inner| {
             inner.cgroups.thaw(&inner.places.cgroup_of(sandbox));
-            match inner.first(sandbox) {
+            match inner.first(sandbox)? {
                 Some((_, held)) => held.signal(rustix::process::Signal::TERM),
                 None => Ok(()),
             }
