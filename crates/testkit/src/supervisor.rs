@@ -38,6 +38,7 @@ struct State {
     /// Whether targets are reached at once or when the test says so.
     held: bool,
     failure: Option<SupervisorError>,
+    refusal: Option<SupervisorError>,
     uid_base: Option<u32>,
     calls: usize,
     made: u32,
@@ -63,6 +64,7 @@ impl FakeSupervisor {
                 images: ImageName::ALL.map(|image| (image, ready.clone())).into(),
                 held: false,
                 failure: None,
+                refusal: None,
                 uid_base: None,
                 calls: 0,
                 made: 0,
@@ -95,6 +97,11 @@ impl FakeSupervisor {
     /// Every call fails with this until it is set to none.
     pub fn fail(&self, failure: Option<SupervisorError>) {
         self.lock().failure = failure;
+    }
+
+    /// Every target is refused with this until it is set to none.
+    pub fn refuse(&self, refusal: Option<SupervisorError>) {
+        self.lock().refusal = refusal;
     }
 
     /// Ends every stream of reports, as a restart of the real one does.
@@ -196,6 +203,9 @@ impl FakeSupervisor {
     ) -> Result<(), SupervisorError> {
         let now = (self.now)();
         let mut state = self.lock();
+        if let Some(refusal) = &state.refusal {
+            return Err(refusal.clone());
+        }
         if state.deleted.contains(&sandbox) {
             return match target {
                 Target::Gone => Ok(()),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{World, wait};
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_agent_is_made_started_stopped_and_deleted() {
     let world = World::new().await;
     let reply = world
@@ -43,7 +43,7 @@ async fn an_agent_is_made_started_stopped_and_deleted() {
     world.get("/v1/agents/scout").await.problem("not_found").await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_change_needs_the_revision_it_is_meant_for() {
     let world = World::new().await;
     world.create("scout").await;
@@ -77,7 +77,7 @@ async fn a_change_needs_the_revision_it_is_meant_for() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn names_models_limits_and_files_are_checked() {
     let world = World::new().await;
     world.create("scout").await;
@@ -127,7 +127,7 @@ async fn names_models_limits_and_files_are_checked() {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_same_create_sent_twice_makes_one_agent() {
     let world = World::new().await;
     let create = |body: &'static str, key: &'static str| {
@@ -153,7 +153,7 @@ async fn the_same_create_sent_twice_makes_one_agent() {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn pages_show_each_agent_once() {
     let world = World::new().await;
     for number in 0..7 {
@@ -186,7 +186,7 @@ async fn pages_show_each_agent_once() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn people_see_what_is_waited_for() {
     let world = World::new().await;
     world.supervisor.hold();
@@ -217,11 +217,11 @@ async fn people_see_what_is_waited_for() {
     world.until("scout", "running").await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_supervisor_that_refuses_is_shown_and_asked_again() {
     let world = World::new().await;
     let reason = "no more sandboxes fit on this host".to_owned();
-    world.supervisor.fail(Some(SupervisorError::Full { reason }));
+    world.supervisor.refuse(Some(SupervisorError::Full { reason }));
     world.create("scout").await;
     wait("the refusal", || async {
         let status = world.get("/v1/agents/scout").await.json().await["status"].clone();
@@ -231,11 +231,11 @@ async fn a_supervisor_that_refuses_is_shown_and_asked_again() {
         )
     })
     .await;
-    world.supervisor.fail(None);
+    world.supervisor.refuse(None);
     world.until("scout", "running").await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_dead_bridge_has_its_sandbox_made_anew() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -255,7 +255,7 @@ async fn a_dead_bridge_has_its_sandbox_made_anew() {
     world.until("scout", "running").await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_sandbox_that_was_lost_comes_back() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -268,7 +268,7 @@ async fn a_sandbox_that_was_lost_comes_back() {
     world.until("scout", "running").await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_sandbox_of_nobody_is_removed_at_the_second_look() {
     use creel_domain::{Generation, Target};
     use creel_protocol::Supervisor;
@@ -292,7 +292,7 @@ async fn a_sandbox_of_nobody_is_removed_at_the_second_look() {
     .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn restart_makes_the_sandbox_anew_and_keeps_the_agent() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -308,7 +308,7 @@ async fn restart_makes_the_sandbox_anew_and_keeps_the_agent() {
     world.until("scout", "running").await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_a_runtime_says_of_itself_is_cleaned_before_people_read_it() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -327,7 +327,7 @@ async fn what_a_runtime_says_of_itself_is_cleaned_before_people_read_it() {
     .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn many_agents_are_asked_a_bounded_number_of_times() {
     let world = World::new().await;
     for number in 0..150 {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::World;
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn addresses_and_methods_that_are_none() {
     let world = World::new().await;
     for path in [
@@ -33,7 +33,7 @@ async fn addresses_and_methods_that_are_none() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn bodies_that_are_none() {
     let world = World::new().await;
     world.create("scout").await;
@@ -81,7 +81,7 @@ async fn bodies_that_are_none() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn names_in_addresses_that_are_none() {
     let world = World::new().await;
     world.create("scout").await;
@@ -104,7 +104,7 @@ async fn names_in_addresses_that_are_none() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_request_that_fails_inside_says_so_without_its_inside() {
     let world = World::new().await;
     let reason = "the runtime said /var/lib/creel/secret".to_owned();

@@ -36,7 +36,7 @@ fn tool(name: &str) -> [Act; 2] {
     ]
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_answer_is_streamed_and_kept() {
     let world = World::new().await;
     let (agent, _) = world.running_agent("scout").await;
@@ -62,7 +62,7 @@ async fn an_answer_is_streamed_and_kept() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn without_a_stream_the_finished_turn_is_the_answer() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -101,7 +101,7 @@ async fn without_a_stream_the_finished_turn_is_the_answer() {
     assert_eq!(roles, ["user", "agent"]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_message_right_after_create_waits_for_the_agent() {
     let world = World::new().await;
     world.supervisor.hold();
@@ -119,7 +119,7 @@ async fn a_message_right_after_create_waits_for_the_agent() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_agent_that_does_not_come_up_fails_the_turn_with_what_it_waits_for() {
     let world = World::new().await;
     world.supervisor.hold();
@@ -140,7 +140,7 @@ async fn an_agent_that_does_not_come_up_fails_the_turn_with_what_it_waits_for() 
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_stopped_agent_is_not_talked_to() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -154,7 +154,7 @@ async fn a_stopped_agent_is_not_talked_to() {
     assert!(sentence.contains("creel agent start scout"), "{sentence}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn messages_are_bounded() {
     let world = World::new().await;
     world.create("scout").await;
@@ -173,7 +173,7 @@ async fn messages_are_bounded() {
     assert!(sentence.contains("at `session`"), "{sentence}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn hanging_up_does_not_stop_a_turn_and_a_reader_comes_back() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -205,7 +205,7 @@ async fn hanging_up_does_not_stop_a_turn_and_a_reader_comes_back() {
     assert_eq!(told(&again), r#"1 started, 2 text "a", 3 text "b", 4 done "ab""#);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_session_takes_one_turn_at_a_time_in_order_and_an_agent_only_so_many() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -242,7 +242,7 @@ async fn a_session_takes_one_turn_at_a_time_in_order_and_an_agent_only_so_many()
     assert_eq!(order, expected);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_turn_can_be_stopped() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -271,7 +271,7 @@ async fn a_turn_can_be_stopped() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_broken_connection_is_found_again_and_nothing_is_heard_twice() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -290,7 +290,7 @@ async fn a_broken_connection_is_found_again_and_nothing_is_heard_twice() {
     assert_eq!(told, r#"1 started, 2 text "a", 3 text "b", 4 done "ab""#);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_bridge_that_was_killed_is_given_the_turn_again_under_its_id() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -315,7 +315,7 @@ async fn a_bridge_that_was_killed_is_given_the_turn_again_under_its_id() {
     assert_eq!((requests.len(), requests[0].0), (2, requests[1].0));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn control_takes_a_turn_up_again_after_its_own_death() {
     let mut world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -353,7 +353,7 @@ async fn control_takes_a_turn_up_again_after_its_own_death() {
     assert!(ids.len() >= 2 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_turn_of_the_past_is_told_from_the_store() {
     let mut world = World::new().await;
     world.running_agent("scout").await;
@@ -371,7 +371,7 @@ async fn a_turn_of_the_past_is_told_from_the_store() {
     assert!(told(&late).starts_with("10 started"), "{}", told(&late));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn lies_of_a_bridge_end_the_turn_with_a_failure() {
     type Script = fn() -> Vec<Act>;
     let scripts: [(&str, &str, Script); 6] = [
@@ -382,10 +382,10 @@ async fn lies_of_a_bridge_end_the_turn_with_a_failure() {
         ("an end without a last event", "agent_failed", || {
             vec![Act::HangUp; 50]
         }),
-        ("an answer without end", "answer_too_long", || {
+        ("an answer without end", "turn_too_long", || {
             vec![Act::text(&"x".repeat(1 << 20)); 6]
         }),
-        ("more events than are kept", "answer_too_long", || {
+        ("more events than are kept", "turn_too_long", || {
             vec![Act::text("x"); 17_000]
         }),
         ("a failure of its own", "model_failed", || {
@@ -396,12 +396,12 @@ async fn lies_of_a_bridge_end_the_turn_with_a_failure() {
             vec![Act::started(), Act::Say(TurnEvent::Failed(failure))]
         }),
     ];
+    let world = World::new().await;
+    world.running_agent("scout").await;
+    // A bridge that lies does so to each new connection.
+    world.bridges.set_forgetful();
     for (what, code, script) in scripts {
-        let world = World::new().await;
-        world.running_agent("scout").await;
         world.bridges.set_script(move |_| script());
-        // A bridge that lies does so to each new connection.
-        world.bridges.set_forgetful();
         let turn = world
             .post("/v1/agents/scout/chat", json!({"message": "go"}))
             .await
@@ -411,27 +411,27 @@ async fn lies_of_a_bridge_end_the_turn_with_a_failure() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_bridge_that_never_answers_is_given_up() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
     world
         .bridges
         .set_script(|_| vec![Act::started(), Act::Wait(Gate::default())]);
-    let turn = world
-        .post("/v1/agents/scout/chat", json!({"message": "go"}))
-        .await
-        .expect(200)
-        .await;
-    assert_eq!(turn["failure"]["code"], "turn_too_long", "{turn}");
+    let mut events = say(&world, "go").await.events();
+    events.next().await.expect("started");
+    tokio::time::advance(std::time::Duration::from_secs(20 * 60)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(31)).await;
     assert_eq!(
         world.bridges.requests(sandbox).len(),
         1,
         "a bridge that says it lives is waited for"
     );
+    tokio::time::advance(std::time::Duration::from_secs(5 * 60)).await;
+    assert_eq!(told(&events.all().await), "2 failed \"turn_too_long\"");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_runtime_that_crashes_in_the_middle_is_waited_for() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -451,7 +451,7 @@ async fn a_runtime_that_crashes_in_the_middle_is_waited_for() {
     assert!(rest.ends_with(r#"done "at last""#), "{rest}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn deleting_an_agent_ends_its_turns() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -471,7 +471,7 @@ async fn deleting_an_agent_ends_its_turns() {
     world.until_gone().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn history_comes_in_pages_from_the_newest_on() {
     let world = World::new().await;
     world.running_agent("scout").await;

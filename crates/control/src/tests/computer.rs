@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::World;
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_file_is_written_read_moved_and_removed() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -79,7 +79,7 @@ async fn a_file_is_written_read_moved_and_removed() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn paths_that_are_none_or_lead_out_are_refused() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -102,7 +102,7 @@ async fn paths_that_are_none_or_lead_out_are_refused() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_file_larger_than_its_volume_is_refused_and_half_a_file_leaves_the_old_one() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -120,7 +120,7 @@ async fn a_file_larger_than_its_volume_is_refused_and_half_a_file_leaves_the_old
     assert_eq!(world.get(path).await.text().await, "old");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_command_runs_to_its_end() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -148,7 +148,7 @@ async fn a_command_runs_to_its_end() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn commands_that_cannot_be_are_refused() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -183,7 +183,7 @@ async fn commands_that_cannot_be_are_refused() {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn logs_come_as_lines_or_as_a_stream() {
     let world = World::new().await;
     let (_, sandbox) = world.running_agent("scout").await;
@@ -217,7 +217,7 @@ async fn logs_come_as_lines_or_as_a_stream() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_sandbox_that_is_still_starting_is_waited_for_a_little() {
     let world = World::new().await;
     world.supervisor.hold();

@@ -54,7 +54,7 @@ async fn at_each_point(
     panic!("{what} passes more than {MOST} points");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_create_survives_a_crash_at_any_point() {
     let mut world = World::new().await;
     let points = at_each_point(&mut world, "create", "nothing", |name| {
@@ -65,7 +65,7 @@ async fn a_create_survives_a_crash_at_any_point() {
     assert!(points > 4, "only {points} points were passed");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_delete_survives_a_crash_at_any_point() {
     let mut world = World::new().await;
     let points = at_each_point(&mut world, "delete", "running", |name| {
@@ -75,7 +75,7 @@ async fn a_delete_survives_a_crash_at_any_point() {
     assert!(points > 3, "only {points} points were passed");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn two_controls_at_once_do_no_harm() {
     let mut world = World::new().await;
     let first = world.running.take().expect("running");
@@ -96,7 +96,7 @@ async fn two_controls_at_once_do_no_harm() {
     first.task.abort();
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_supervisor_that_restarts_is_found_again() {
     let world = World::new().await;
     world.running_agent("scout").await;

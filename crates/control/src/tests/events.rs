@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::World;
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_life_is_told_once_and_in_order() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -48,7 +48,7 @@ async fn a_life_is_told_once_and_in_order() {
     assert_eq!(sequences, expected, "without gaps");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_stream_goes_on_where_its_reader_stopped() {
     let world = World::new().await;
     let accept = [("accept", "text/event-stream")];

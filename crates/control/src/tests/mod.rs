@@ -1,5 +1,6 @@
 //! Stories over the whole of control: the router, the reconciler and the turns, with a real store and fakes
-//! at the borders. Time stands still unless everybody waits, so no story takes longer than its work.
+//! at the borders. Time goes by in small steps, each when the store has done what it was given, so that no
+//! story takes longer than its work and a slow disk changes none.
 
 mod agents;
 mod bad_input;
@@ -34,6 +35,8 @@ use tower::ServiceExt;
 
 use crate::{Control, Handle, Options, Service, http};
 
+/// What goes by at a time.
+const STEP: Duration = Duration::from_millis(50);
 /// No story waits longer for anything, by its own clock.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -66,12 +69,41 @@ pub(crate) struct World {
     pub(crate) points: CrashPoints,
     running: Option<Running>,
     pub(crate) token: String,
+    /// While it is open, tokio's own idea of when time may go by is overruled.
+    _time: Option<std::sync::mpsc::Sender<()>>,
+}
+
+/// Lets time go by whenever the store has nothing left to do.
+fn let_time_go_by(store: Store) -> std::sync::mpsc::Sender<()> {
+    let (open, closed) = std::sync::mpsc::channel::<()>();
+    // A runtime with a blocking task at work does not jump to its next timer.
+    tokio::task::spawn_blocking(move || closed.recv());
+    tokio::spawn(async move {
+        loop {
+            // Writes are done in order: this one comes after whatever was asked for before it.
+            let _ = store.platform().end_browser_session([0; 32]).await;
+            let _ = store.platform().by_token([0; 32]).await;
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::advance(STEP).await;
+        }
+    });
+    open
 }
 
 impl World {
     /// A new installation, with its control running.
     pub(crate) async fn new() -> Self {
-        let mut world = Self::quiet().await;
+        tokio::time::pause();
+        let mut world = Self::in_real_time().await;
+        world._time = Some(let_time_go_by(world.store.clone()));
+        world
+    }
+
+    /// The same, for stories with real sockets.
+    pub(crate) async fn in_real_time() -> Self {
+        let mut world = Self::quiet();
         world.start().await;
         world.token = world
             .handle()
@@ -83,7 +115,7 @@ impl World {
     }
 
     /// A new installation that nobody has started yet.
-    pub(crate) async fn quiet() -> Self {
+    fn quiet() -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let clock: Arc<dyn Clock> = Arc::new(TestClock(Instant::now()));
         let key = MasterKey::from_bytes([7; 32]);
@@ -101,6 +133,7 @@ impl World {
             points,
             running: None,
             token: String::new(),
+            _time: None,
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::World;
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn images_are_listed_built_and_removed() {
     let world = World::new().await;
     world
@@ -38,7 +38,7 @@ async fn images_are_listed_built_and_removed() {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn who_and_where() {
     let world = World::new().await;
     let me = world.get("/v1/whoami").await.expect(200).await;
@@ -55,7 +55,7 @@ async fn who_and_where() {
     assert_eq!(world.get("/readyz").await.text().await, "ready\n");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_page_asks_nobody_else_for_anything() {
     let world = World::new().await;
     for (path, kind) in [
@@ -82,7 +82,7 @@ async fn the_page_asks_nobody_else_for_anything() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn usage_of_nothing_is_nothing() {
     let world = World::new().await;
     let report = world.get("/v1/usage?group=day").await.expect(200).await;

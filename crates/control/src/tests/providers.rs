@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::World;
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_provider_is_added_used_and_removed() {
     let world = World::new().await;
     let add = json!({"name": "router", "kind": "openai-compatible", "base_url": "https://models.example/v1", "key": "sk-secret"});
@@ -37,7 +37,7 @@ async fn a_provider_is_added_used_and_removed() {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn providers_that_cannot_work_are_refused() {
     let world = World::new().await;
     for (body, code) in [

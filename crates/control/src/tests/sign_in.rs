@@ -27,7 +27,7 @@ async fn with_cookie(
     world.send(request.body(Body::empty()).expect("a request")).await
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn every_route_of_the_description_wants_to_know_who_asks() {
     let world = World::new().await;
     let document = serde_json::to_value(crate::openapi()).expect("JSON");
@@ -67,7 +67,7 @@ async fn every_route_of_the_description_wants_to_know_who_asks() {
     assert!(asked > 100, "only {asked} requests were made");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_link_opens_the_page_once() {
     let world = World::new().await;
     let link = world.post("/v1/sign-in-links", json!({})).await.expect(201).await;
@@ -112,18 +112,18 @@ async fn a_link_opens_the_page_once() {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_link_that_is_too_old_opens_nothing() {
     let world = World::new().await;
     let path = world.handle().sign_in_path().await.expect("a path");
-    tokio::time::sleep(std::time::Duration::from_secs(15 * 60 + 1)).await;
+    tokio::time::advance(std::time::Duration::from_secs(15 * 60 + 1)).await;
     let reply = world
         .send(Request::get(path).body(Body::empty()).expect("a request"))
         .await;
     assert_eq!((reply.status.as_u16(), reply.header("set-cookie")), (303, ""));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn another_sites_page_cannot_use_a_session() {
     let world = World::new().await;
     let path = world.handle().sign_in_path().await.expect("a path");
@@ -158,7 +158,7 @@ async fn another_sites_page_cannot_use_a_session() {
     assert_eq!(reply.status, 201);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_good_token_is_kept_and_a_bad_one_replaced() {
     let world = World::new().await;
     let kept = world
@@ -175,7 +175,7 @@ async fn a_good_token_is_kept_and_a_bad_one_replaced() {
     assert!(new.is_some_and(|token| token.starts_with("creel_") && token != world.token));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn another_orgs_agent_does_not_exist() {
     let world = World::new().await;
     let mine = world.create("mine").await;

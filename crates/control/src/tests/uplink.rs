@@ -14,7 +14,7 @@ use super::{World, wait};
 
 /// The test's own uid is the first of the sandbox's.
 async fn world(uid_base: u32) -> (World, SandboxId) {
-    let world = World::new().await;
+    let world = World::in_real_time().await;
     world.supervisor.set_uid_base(uid_base);
     world.create("scout").await;
     let sandbox = world.sandbox("scout").await;

@@ -272,7 +272,7 @@ async fn listen(
             Err(nonsense @ (Nonsense::TooLong | Nonsense::TooMany)) => {
                 let _ = timeout(HEALTH_WITHIN, bridge.cancel(turn.id)).await;
                 return Ok(failed(
-                    "answer_too_long",
+                    "turn_too_long",
                     format!("The turn was ended: {nonsense}."),
                 ));
             }
