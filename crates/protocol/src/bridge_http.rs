@@ -293,4 +293,3 @@ fn bounded(line: LogLine) -> LogLine {
         ..line
     }
 }
-

@@ -35,8 +35,7 @@ impl Tx {
     pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
         let mut statement = self.connection.prepare_cached(sql)?;
         bind(&mut statement, values)?;
-        let columns: std::sync::Arc<[String]> =
-            statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: std::sync::Arc<[String]> = statement.column_names().map(str::to_owned).collect();
         let mut found = Vec::new();
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {

@@ -49,7 +49,14 @@ impl Bench {
         for path in [&rootfs, &work] {
             fs::create_dir_all(path).or_io("create", path)?;
         }
-        Ok(Self { rootfs, work, log, cancel, deadline: Instant::now(), allowed: Duration::ZERO })
+        Ok(Self {
+            rootfs,
+            work,
+            log,
+            cancel,
+            deadline: Instant::now(),
+            allowed: Duration::ZERO,
+        })
     }
 
     pub(super) fn begin(&mut self, sentence: &str, allowed: Duration) -> Result<(), Error> {
@@ -60,7 +67,11 @@ impl Bench {
     }
 
     pub(super) fn still_wanted(&self) -> Result<(), Error> {
-        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.cancel.is_cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn deadline(&self) -> Instant {

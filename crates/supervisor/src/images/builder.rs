@@ -37,7 +37,11 @@ pub(super) fn build(
     if free < recipe.room_bytes {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         let path = shelf.path().to_owned();
-        return Err(Error::NoRoom { path, need_mib: mib(recipe.room_bytes), free_mib: mib(free) });
+        return Err(Error::NoRoom {
+            path,
+            need_mib: mib(recipe.room_bytes),
+            free_mib: mib(free),
+        });
     }
 
     let directory = shelf.begin(name, &recipe.version, &lock)?;
@@ -46,12 +50,15 @@ pub(super) fn build(
     // A failed build keeps its log and nothing else.
     let swept = remove(&directory);
     result.and(swept)?;
-    current(shelf, recipe).ok_or_else(|| Error::Unusable(format!("image {name} is gone right after it was built")))
+    current(shelf, recipe)
+        .ok_or_else(|| Error::Unusable(format!("image {name} is gone right after it was built")))
 }
 
 /// The image that this recipe makes, if it is there.
 pub(super) fn current(shelf: &Shelf, recipe: &Recipe) -> Option<Image> {
-    shelf.find(recipe.name, &recipe.version).filter(|image| image.digest == recipe.digest)
+    shelf
+        .find(recipe.name, &recipe.version)
+        .filter(|image| image.digest == recipe.digest)
 }
 
 fn loop_until_locked(
@@ -71,7 +78,10 @@ fn loop_until_locked(
         if waited >= LOCK_AT_MOST {
             return Err(Error::Busy(recipe.name));
         }
-        progress(ImageState::Building { percent: 0, step: "waiting for another Creel that builds it".into() });
+        progress(ImageState::Building {
+            percent: 0,
+            step: "waiting for another Creel that builds it".into(),
+        });
         std::thread::sleep(LOCK_EVERY);
         waited += LOCK_EVERY;
     }
@@ -87,11 +97,17 @@ fn run_steps(
     let log = Log::create(shelf.log(recipe.name))?;
     let mut bench = Bench::new(directory, log, cancel.clone())?;
     for (index, step) in recipe.steps.iter().enumerate() {
-        progress(ImageState::Building { percent: recipe.percent(index), step: step.sentence.clone() });
+        progress(ImageState::Building {
+            percent: recipe.percent(index),
+            step: step.sentence.clone(),
+        });
         bench.begin(&step.sentence, step.bound)?;
         (step.act)(&bench)?;
     }
-    progress(ImageState::Building { percent: 99, step: "writing everything to disk".into() });
+    progress(ImageState::Building {
+        percent: 99,
+        step: "writing everything to disk".into(),
+    });
     bench.begin("writing everything to disk", LOCK_AT_MOST)?;
     let bytes = tree::seal(&bench.rootfs)?;
     Ok(Manifest {
@@ -107,5 +123,9 @@ fn run_steps(
 fn trial(log: &Path) -> Result<Option<serde_json::Value>, Error> {
     let text = fs::read(log).or_io("read", log)?;
     let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().rev().find(|line| line.starts_with(TRIAL)).and_then(|line| serde_json::from_str(line).ok()))
+    Ok(text
+        .lines()
+        .rev()
+        .find(|line| line.starts_with(TRIAL))
+        .and_then(|line| serde_json::from_str(line).ok()))
 }

@@ -40,13 +40,25 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn new(apart: Apart, program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child"]);
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            "--",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+        ]);
         match apart {
             Apart::Fetching => command.arg("--mount-proc"),
             Apart::Alone => command.args(["--net", "--ipc", "--uts"]),
         };
         command.arg("--").arg(program.as_ref());
-        Self { name: Path::new(program.as_ref()).display().to_string(), command }
+        Self {
+            name: Path::new(program.as_ref()).display().to_string(),
+            command,
+        }
     }
 
     pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -79,15 +91,27 @@ impl Program {
         let log = bench.log();
         let output = log.writer()?;
         let errors = output.try_clone().or_io("share", log.path())?;
-        self.command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
+        self.command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .process_group(0);
         let child = self.command.spawn().map_err(|error| {
-            Error::Unusable(format!("{} cannot be started ({error}): is util-linux installed?", self.name))
+            Error::Unusable(format!(
+                "{} cannot be started ({error}): is util-linux installed?",
+                self.name
+            ))
         })?;
         let status = Group(child).wait(bench, &self.name)?;
         if status.success() {
             return Ok(());
         }
-        Err(Error::Child { program: self.name, how: describe(status), tail: log.tail(), log: log.path().to_owned() })
+        Err(Error::Child {
+            program: self.name,
+            how: describe(status),
+            tail: log.tail(),
+            log: log.path().to_owned(),
+        })
     }
 }
 

@@ -19,11 +19,25 @@ pub enum Error {
         "an image needs {need_mib} MiB below {} and only {free_mib} MiB are free: make room, then build again",
         path.display()
     )]
-    NoRoom { path: PathBuf, need_mib: u64, free_mib: u64 },
+    NoRoom {
+        path: PathBuf,
+        need_mib: u64,
+        free_mib: u64,
+    },
     #[error("{program} failed ({how}): {}\nthe whole output is in {}; when that is put right, build again", tail, log.display())]
-    Child { program: String, how: String, tail: String, log: PathBuf },
+    Child {
+        program: String,
+        how: String,
+        tail: String,
+        log: PathBuf,
+    },
     #[error("{program} was not done after {seconds} s and was stopped: {}\nthe whole output is in {}; build again", tail, log.display())]
-    TooSlow { program: String, seconds: u64, tail: String, log: PathBuf },
+    TooSlow {
+        program: String,
+        seconds: u64,
+        tail: String,
+        log: PathBuf,
+    },
     #[error("the build was stopped before it was done: build again")]
     Cancelled,
     /// What was found on the host cannot be used, with the reason and the remedy.
@@ -33,7 +47,11 @@ pub enum Error {
     #[error("{reason}")]
     Failed { name: ImageName, reason: String },
     #[error("cannot {doing} {}: {source}", path.display())]
-    Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 /// Names the act and the path of a failed system call: `fs::write(..).or_io("write", path)?`.
@@ -43,6 +61,10 @@ pub(super) trait OrIo<T> {
 
 impl<T, E: Into<std::io::Error>> OrIo<T> for Result<T, E> {
     fn or_io(self, doing: &'static str, path: &Path) -> Result<T, Error> {
-        self.map_err(|source| Error::Io { doing, path: path.to_owned(), source: source.into() })
+        self.map_err(|source| Error::Io {
+            doing,
+            path: path.to_owned(),
+            source: source.into(),
+        })
     }
 }

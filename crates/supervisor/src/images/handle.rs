@@ -58,12 +58,20 @@ impl Images {
             recipe: Arc::new(recipe),
             build: Mutex::new(None),
         });
-        Ok(Self(Arc::new(Inner { lines: lines.collect(), shelf, check_host })))
+        Ok(Self(Arc::new(Inner {
+            lines: lines.collect(),
+            shelf,
+            check_host,
+        })))
     }
 
     /// Every image this Creel knows, built or not.
     pub fn list(&self) -> Vec<ImageStatus> {
-        self.0.lines.iter().filter_map(|line| self.status(line.recipe.name)).collect()
+        self.0
+            .lines
+            .iter()
+            .filter_map(|line| self.status(line.recipe.name))
+            .collect()
     }
 
     fn status(&self, name: ImageName) -> Option<ImageStatus> {
@@ -75,7 +83,11 @@ impl Images {
             (failed @ ImageState::Failed { .. }, ImageState::Absent) => failed,
             (_, seen) => seen,
         };
-        Some(ImageStatus { name, version: line.recipe.version.clone(), state })
+        Some(ImageStatus {
+            name,
+            version: line.recipe.version.clone(),
+            state,
+        })
     }
 
     /// The image to start sandboxes from, when it is there. Made from an older recipe of the same version, it still serves.
@@ -93,7 +105,8 @@ impl Images {
     pub fn build(&self, name: ImageName) -> Result<(), Error> {
         let line = self.line(name)?;
         let mut build = lock(&line.build);
-        if build.as_ref().is_some_and(|build| !build.thread.is_finished()) || current(&self.0.shelf, &line.recipe).is_some()
+        if build.as_ref().is_some_and(|build| !build.thread.is_finished())
+            || current(&self.0.shelf, &line.recipe).is_some()
         {
             return Ok(());
         }
@@ -107,12 +120,24 @@ impl Images {
             }
         }
         let cancel = Cancel::default();
-        line.state.send_replace(ImageState::Building { percent: 0, step: "starting".into() });
-        let work = Work { shelf: self.0.shelf.clone(), recipe: line.recipe.clone(), state: line.state.clone(), cancel: cancel.clone() };
+        line.state.send_replace(ImageState::Building {
+            percent: 0,
+            step: "starting".into(),
+        });
+        let work = Work {
+            shelf: self.0.shelf.clone(),
+            recipe: line.recipe.clone(),
+            state: line.state.clone(),
+            cancel: cancel.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name(format!("image-{name}"))
             .spawn(move || work.run())
-            .map_err(|source| Error::Io { doing: "start a thread for", path: name.as_str().into(), source })?;
+            .map_err(|source| Error::Io {
+                doing: "start a thread for",
+                path: name.as_str().into(),
+                source,
+            })?;
         *build = Some(Build { cancel, thread });
         Ok(())
     }
@@ -121,11 +146,17 @@ impl Images {
     pub async fn built(&self, name: ImageName) -> Result<Image, Error> {
         let mut state = self.line(name)?.state.subscribe();
         self.build(name)?;
-        let state = state.wait_for(|state| !matches!(state, ImageState::Building { .. })).await;
+        let state = state
+            .wait_for(|state| !matches!(state, ImageState::Building { .. }))
+            .await;
         if let Ok(ImageState::Failed { reason }) = state.as_deref() {
-            return Err(Error::Failed { name, reason: reason.clone() });
+            return Err(Error::Failed {
+                name,
+                reason: reason.clone(),
+            });
         }
-        self.lookup(name).ok_or_else(|| Error::Unusable(format!("image {name} is gone again: build it once more")))
+        self.lookup(name)
+            .ok_or_else(|| Error::Unusable(format!("image {name} is gone again: build it once more")))
     }
 
     /// Removes the image with all its versions. The caller knows that no sandbox uses it.
@@ -160,18 +191,27 @@ impl Work {
     fn run(self) {
         let name = self.recipe.name;
         let tell = |state| drop(self.state.send_replace(state));
-        let built = catch_unwind(AssertUnwindSafe(|| builder::build(&self.shelf, &self.recipe, &self.cancel, &tell)));
+        let built = catch_unwind(AssertUnwindSafe(|| {
+            builder::build(&self.shelf, &self.recipe, &self.cancel, &tell)
+        }));
         let state = match built {
             Ok(Ok(image)) => {
                 tracing::info!(image = %name, version = image.version, bytes = image.bytes, "the image is ready");
-                ImageState::Ready { built_at: image.built_at, bytes: image.bytes }
+                ImageState::Ready {
+                    built_at: image.built_at,
+                    bytes: image.bytes,
+                }
             }
             Ok(Err(Error::Cancelled)) => on_disk(&self.shelf, &self.recipe),
             Ok(Err(error)) => {
                 tracing::warn!(image = %name, %error, "the image could not be built");
-                ImageState::Failed { reason: error.to_string() }
+                ImageState::Failed {
+                    reason: error.to_string(),
+                }
             }
-            Err(_) => ImageState::Failed { reason: format!("building image {name} met a bug in Creel: please report it") },
+            Err(_) => ImageState::Failed {
+                reason: format!("building image {name} met a bug in Creel: please report it"),
+            },
         };
         tell(state);
     }
@@ -179,7 +219,11 @@ impl Work {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let builds: Vec<Build> = self.lines.iter().filter_map(|line| lock(&line.build).take()).collect();
+        let builds: Vec<Build> = self
+            .lines
+            .iter()
+            .filter_map(|line| lock(&line.build).take())
+            .collect();
         for build in &builds {
             build.cancel.cancel();
         }
@@ -191,7 +235,10 @@ impl Drop for Inner {
 
 fn on_disk(shelf: &Shelf, recipe: &Recipe) -> ImageState {
     match shelf.find(recipe.name, &recipe.version) {
-        Some(image) => ImageState::Ready { built_at: image.built_at, bytes: image.bytes },
+        Some(image) => ImageState::Ready {
+            built_at: image.built_at,
+            bytes: image.bytes,
+        },
         None => ImageState::Absent,
     }
 }

@@ -1,12 +1,6 @@
 //! What every image has inside, whatever it is for: mount points, the agent's user, a few small files.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::Write,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
 
 use serde::Deserialize;
 
@@ -43,13 +37,25 @@ pub(super) fn furnish(rootfs: &Path, shell: &str) -> Result<(), Error> {
         fs::write(&path, text).or_io("write", &path)?;
     }
     let Inside { user, uid, home, .. } = &inside;
-    add_line(&rootfs.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n", &format!("{user}:x:{uid}:{uid}::{home}:{shell}\n"))?;
-    add_line(&rootfs.join("etc/group"), "root:x:0:\n", &format!("{user}:x:{uid}:\n"))
+    add_line(
+        &rootfs.join("etc/passwd"),
+        "root:x:0:0:root:/:/bin/sh\n",
+        &format!("{user}:x:{uid}:{uid}::{home}:{shell}\n"),
+    )?;
+    add_line(
+        &rootfs.join("etc/group"),
+        "root:x:0:\n",
+        &format!("{user}:x:{uid}:\n"),
+    )
 }
 
 /// Appends `line`, after `first` when there is no such file.
 fn add_line(path: &Path, first: &str, line: &str) -> Result<(), Error> {
-    let mut file = fs::File::options().create(true).append(true).open(path).or_io("open", path)?;
+    let mut file = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .or_io("open", path)?;
     if file.metadata().or_io("look at", path)?.len() == 0 {
         file.write_all(first.as_bytes()).or_io("write", path)?;
     }
@@ -58,7 +64,8 @@ fn add_line(path: &Path, first: &str, line: &str) -> Result<(), Error> {
 
 /// Reads a file of a recipe. They are compiled in and tested, so that this fails in tests only.
 pub(super) fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|error| Error::Unusable(format!("{name} of the recipe cannot be read: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| Error::Unusable(format!("{name} of the recipe cannot be read: {error}")))
 }
 
 #[cfg(test)]
@@ -70,7 +77,8 @@ mod tests {
     #[test]
     fn the_mount_points_are_those_of_the_contract() {
         let ours: Inside = parse("inside.json", INSIDE).expect("parses");
-        let parent = |path: &str| Path::new(path).parent().expect("has one").to_string_lossy()[1..].to_owned();
+        let parent =
+            |path: &str| Path::new(path).parent().expect("has one").to_string_lossy()[1..].to_owned();
         for path in [inside::SPEC, inside::BRIDGE_SOCKET, inside::UPLINK_SOCKET] {
             assert!(ours.directories.contains(&parent(path)), "{path}");
         }

@@ -41,13 +41,19 @@ pub(super) fn recipe() -> Recipe {
         version: lite.version,
         digest: digest(&[REVISION, INSIDE, RECIPE]),
         room_bytes: lite.room_bytes,
-        steps: vec![Step::new("copying busybox", 1, Duration::from_secs(30), move |bench| make(bench, &shell))],
+        steps: vec![Step::new(
+            "copying busybox",
+            1,
+            Duration::from_secs(30),
+            move |bench| make(bench, &shell),
+        )],
     }
 }
 
 fn make(bench: &Bench, shell: &str) -> Result<(), Error> {
     let root = &bench.rootfs;
-    let busybox = needs::find("busybox").ok_or_else(|| Error::MissingTools(needs::needs(creel_domain::ImageName::Lite)))?;
+    let busybox = needs::find("busybox")
+        .ok_or_else(|| Error::MissingTools(needs::needs(creel_domain::ImageName::Lite)))?;
     let binary = fs::read(&busybox).or_io("read", &busybox)?;
     if !is_static(&binary) {
         return Err(Error::Unusable(format!(
@@ -66,7 +72,11 @@ fn make(bench: &Bench, shell: &str) -> Result<(), Error> {
     }
     let usr = root.join("usr");
     fs::create_dir_all(&usr).or_io("create", &usr)?;
-    for (target, link) in [("bin", root.join("sbin")), ("../bin", usr.join("bin")), ("../bin", usr.join("sbin"))] {
+    for (target, link) in [
+        ("bin", root.join("sbin")),
+        ("../bin", usr.join("bin")),
+        ("../bin", usr.join("sbin")),
+    ] {
         symlink(target, &link).or_io("link", &link)?;
     }
     inside::furnish(root, shell)?;
@@ -81,7 +91,10 @@ fn make(bench: &Bench, shell: &str) -> Result<(), Error> {
 
 /// The names that this busybox answers to.
 fn applets(busybox: &Path) -> Result<Vec<String>, Error> {
-    let output = Command::new(busybox).arg("--list").output().or_io("run", busybox)?;
+    let output = Command::new(busybox)
+        .arg("--list")
+        .output()
+        .or_io("run", busybox)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let plain = |name: &&str| !name.is_empty() && *name != "busybox" && !name.contains('/');
     Ok(text.lines().filter(plain).map(str::to_owned).collect())
@@ -92,11 +105,18 @@ fn is_static(binary: &[u8]) -> bool {
     const INTERPRETER: [u8; 4] = 3u32.to_le_bytes();
     let number = |at: usize, width: usize| -> Option<usize> {
         let bytes = binary.get(at..at + width)?;
-        Some(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+        Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
+        )
     };
     let headers = || {
         let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
-        (0..count).map(|index| binary.get(start + index * size..)?.get(..4)).collect::<Option<Vec<_>>>()
+        (0..count)
+            .map(|index| binary.get(start + index * size..)?.get(..4))
+            .collect::<Option<Vec<_>>>()
     };
     binary.starts_with(b"\x7fELF\x02\x01") && headers().is_some_and(|all| !all.contains(&&INTERPRETER[..]))
 }

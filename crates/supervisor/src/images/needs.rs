@@ -25,7 +25,11 @@ const OPENCLAW: [MissingTool; 6] = [
 ];
 
 const fn tool(program: &'static str, purpose: &'static str, package: &'static str) -> MissingTool {
-    MissingTool { program, purpose, package }
+    MissingTool {
+        program,
+        purpose,
+        package,
+    }
 }
 
 impl MissingTool {
@@ -55,14 +59,21 @@ pub fn needs(name: ImageName) -> Vec<MissingTool> {
         ImageName::Lite => &[BUSYBOX],
         ImageName::Openclaw => &OPENCLAW,
     };
-    tools.iter().filter(|tool| find(tool.program).is_none()).copied().collect()
+    tools
+        .iter()
+        .filter(|tool| find(tool.program).is_none())
+        .copied()
+        .collect()
 }
 
 /// Where a program is: on `PATH`, or where the system's own programs are.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|place| place.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .chain(usual)
+        .map(|place| place.join(program))
+        .find(|file| file.is_file())
 }
 
 #[cfg(test)]

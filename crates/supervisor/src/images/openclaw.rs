@@ -20,8 +20,7 @@ use super::{
     prune::Rules,
     recipe::{Recipe, Step, digest},
     shelf::remove,
-    sources,
-    tree,
+    sources, tree,
 };
 
 /// A file of the recipe.
@@ -71,20 +70,55 @@ pub(super) fn recipe() -> Recipe {
     let minutes = |count: u64| Duration::from_secs(60 * count);
     let fetching_node = format!("fetching Node.js {}", data.node);
     let fetching_openclaw = format!("fetching OpenClaw {}", data.version);
-    let (name, version, room_bytes, shell) = (data.name, data.version.clone(), data.room_bytes, data.shell.clone());
+    let (name, version, room_bytes, shell) = (
+        data.name,
+        data.version.clone(),
+        data.room_bytes,
+        data.shell.clone(),
+    );
     let steps = vec![
-        Step::new(fetching_node, 10, minutes(10), |bench| npm(bench, "node", NODE_PACKAGE, NODE_LOCK)),
-        Step::new(fetching_openclaw, 40, minutes(20), |bench| npm(bench, "openclaw", PACKAGE, LOCK)),
-        Step::new("making the Debian part", 60, minutes(20), move |bench| debian(bench, &data)),
-        Step::new("fitting the parts together", 10, minutes(5), move |bench| assemble(bench, &shell)),
+        Step::new(fetching_node, 10, minutes(10), |bench| {
+            npm(bench, "node", NODE_PACKAGE, NODE_LOCK)
+        }),
+        Step::new(fetching_openclaw, 40, minutes(20), |bench| {
+            npm(bench, "openclaw", PACKAGE, LOCK)
+        }),
+        Step::new("making the Debian part", 60, minutes(20), move |bench| {
+            debian(bench, &data)
+        }),
+        Step::new("fitting the parts together", 10, minutes(5), move |bench| {
+            assemble(bench, &shell)
+        }),
         Step::new("finishing the installation", 3, minutes(5), finish),
-        Step::new("starting OpenClaw once, to keep what is compiled", 30, minutes(10), bake),
+        Step::new(
+            "starting OpenClaw once, to keep what is compiled",
+            30,
+            minutes(10),
+            bake,
+        ),
         Step::new("trying the finished image", 25, minutes(10), accept),
     ];
     let files = [
-        REVISION, INSIDE, RECIPE, PACKAGE, LOCK, NODE_PACKAGE, NODE_LOCK, PRUNE, LAUNCH, CONFIG, ENTER, BAKE,
+        REVISION,
+        INSIDE,
+        RECIPE,
+        PACKAGE,
+        LOCK,
+        NODE_PACKAGE,
+        NODE_LOCK,
+        PRUNE,
+        LAUNCH,
+        CONFIG,
+        ENTER,
+        BAKE,
     ];
-    Recipe { name, version, digest: digest(&files), room_bytes, steps }
+    Recipe {
+        name,
+        version,
+        digest: digest(&files),
+        room_bytes,
+        steps,
+    }
 }
 
 /// Installs exactly what a lockfile says into `work/NAME`, without running any script of any package.
@@ -92,7 +126,13 @@ fn npm(bench: &Bench, name: &str, package: &str, lock: &str) -> Result<(), Error
     let manifest = bench.note(&format!("{name}/package.json"), package)?;
     bench.note(&format!("{name}/package-lock.json"), lock)?;
     let mut install = Program::new(Apart::Fetching, "npm")
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=warn"])
+        .args([
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=warn",
+        ])
         .current_dir(manifest.parent().unwrap_or(&bench.work));
     if name != "node" {
         // npm leaves out platform packages that ask for a newer Node than the one it runs in: give it the image's own.
@@ -106,24 +146,45 @@ fn node_package(bench: &Bench) -> Result<PathBuf, Error> {
     let machine = match std::env::consts::ARCH {
         "x86_64" => "x64",
         "aarch64" => "arm64",
-        other => return Err(Error::Unusable(format!("OpenClaw's image cannot be built on {other} machines"))),
+        other => {
+            return Err(Error::Unusable(format!(
+                "OpenClaw's image cannot be built on {other} machines"
+            )));
+        }
     };
-    Ok(bench.work.join("node/node_modules").join(format!("node-linux-{machine}")))
+    Ok(bench
+        .work
+        .join("node/node_modules")
+        .join(format!("node-linux-{machine}")))
 }
 
 fn debian(bench: &Bench, data: &OpenClaw) -> Result<(), Error> {
     let mut program = Program::new(Apart::Fetching, "mmdebstrap")
         .args(["--mode=root", "--variant=essential", "--format=directory"])
         .arg(format!("--include={}", data.packages.join(",")))
-        .args(["--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""])
+        .args([
+            "--aptopt=APT::Install-Recommends \"false\"",
+            "--aptopt=Acquire::Languages \"none\"",
+        ])
         // The finished image is flushed as a whole.
         .arg("--dpkgopt=force-unsafe-io")
-        .args(data.leave_out.iter().map(|path| format!("--dpkgopt=path-exclude={path}")))
-        .args(data.keep.iter().map(|path| format!("--dpkgopt=path-include={path}")))
+        .args(
+            data.leave_out
+                .iter()
+                .map(|path| format!("--dpkgopt=path-exclude={path}")),
+        )
+        .args(
+            data.keep
+                .iter()
+                .map(|path| format!("--dpkgopt=path-include={path}")),
+        )
         .arg(&data.suite)
         .arg(&bench.rootfs);
     let sources = sources::of_host(Path::new("/etc/apt"), &data.suite);
-    for (name, text) in [("host.list", &sources.lines), ("host.sources", &sources.paragraphs)] {
+    for (name, text) in [
+        ("host.list", &sources.lines),
+        ("host.sources", &sources.paragraphs),
+    ] {
         if !text.is_empty() {
             program = program.arg(bench.note(name, text)?);
         }
@@ -164,14 +225,23 @@ fn assemble(bench: &Bench, shell: &str) -> Result<(), Error> {
 }
 
 fn create_parent(path: &Path) -> Result<(), Error> {
-    path.parent().map_or(Ok(()), |parent| fs::create_dir_all(parent).or_io("create", parent))
+    path.parent().map_or(Ok(()), |parent| {
+        fs::create_dir_all(parent).or_io("create", parent)
+    })
 }
 
 /// Runs the one script that OpenClaw cannot do without.
 fn finish(bench: &Bench) -> Result<(), Error> {
     let package = bench.rootfs.join(OPENCLAW.trim_start_matches('/'));
     tree::give(&package, agent())?;
-    enter(bench, OPENCLAW, &[NODE, &format!("{OPENCLAW}/scripts/postinstall-bundled-plugins.mjs")])?;
+    enter(
+        bench,
+        OPENCLAW,
+        &[
+            NODE,
+            &format!("{OPENCLAW}/scripts/postinstall-bundled-plugins.mjs"),
+        ],
+    )?;
     tree::seal(&package)?;
     if package.join(UNFINISHED).exists() {
         return Err(Error::Unusable(format!(
@@ -229,11 +299,17 @@ mod tests {
             assert_eq!(json(file)["version"], *version);
         }
         assert_eq!(json(PACKAGE)["dependencies"]["openclaw"], recipe["version"]);
-        assert_eq!(json(LOCK)["packages"]["node_modules/openclaw"]["version"], recipe["version"]);
+        assert_eq!(
+            json(LOCK)["packages"]["node_modules/openclaw"]["version"],
+            recipe["version"]
+        );
         for machine in ["x64", "arm64"] {
             let name = format!("node-linux-{machine}");
             assert_eq!(json(NODE_PACKAGE)["optionalDependencies"][&name], recipe["node"]);
-            assert_eq!(json(NODE_LOCK)["packages"][format!("node_modules/{name}")]["version"], recipe["node"]);
+            assert_eq!(
+                json(NODE_LOCK)["packages"][format!("node_modules/{name}")]["version"],
+                recipe["node"]
+            );
         }
     }
 
@@ -242,10 +318,16 @@ mod tests {
         for lock in [LOCK, NODE_LOCK] {
             let lock = json(lock);
             for (path, package) in lock["packages"].as_object().expect("packages") {
-                assert!(package.get("resolved").is_none(), "{path} names where it comes from");
+                assert!(
+                    package.get("resolved").is_none(),
+                    "{path} names where it comes from"
+                );
                 // What comes inside another package is covered by that one's hash.
                 let covered = path.is_empty() || package["inBundle"] == true;
-                assert!(covered || package.get("integrity").is_some(), "{path} has no hash");
+                assert!(
+                    covered || package.get("integrity").is_some(),
+                    "{path} has no hash"
+                );
             }
         }
     }
@@ -253,12 +335,20 @@ mod tests {
     #[test]
     fn the_launch_command_starts_what_the_image_has() {
         let launch = json(LAUNCH);
-        let argv: Vec<&str> = launch["argv"].as_array().expect("argv").iter().filter_map(Value::as_str).collect();
+        let argv: Vec<&str> = launch["argv"]
+            .as_array()
+            .expect("argv")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
         assert_eq!(argv[0], NODE);
         assert!(argv.contains(&format!("{OPENCLAW}/dist/index.js").as_str()));
         assert_eq!(launch["env"]["NODE_COMPILE_CACHE"], CACHE);
         assert_eq!(launch["env"]["HOME"], creel_protocol::inside::HOME);
-        assert_eq!(launch["env"]["OPENCLAW_WORKSPACE_DIR"], creel_protocol::inside::WORKSPACE);
+        assert_eq!(
+            launch["env"]["OPENCLAW_WORKSPACE_DIR"],
+            creel_protocol::inside::WORKSPACE
+        );
         assert_eq!(launch["config_template"], format!("{HOME}/openclaw.json"));
         assert_eq!(json(CONFIG)["gateway"]["port"], launch["port"]);
     }

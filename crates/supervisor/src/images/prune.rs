@@ -17,12 +17,17 @@ pub(super) struct Rules(Vec<Rule>);
 
 impl Rules {
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
         let rules = lines.map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
             ["keep", path] => Ok(Rule::Keep(path.to_owned())),
             ["drop", path] => Ok(Rule::Drop(path.to_owned())),
             ["drop-name", ending] => Ok(Rule::DropEnding(ending.trim_start_matches('*').to_owned())),
-            _ => Err(Error::Unusable(format!("the prune list has a line that says neither keep nor drop: {line}"))),
+            _ => Err(Error::Unusable(format!(
+                "the prune list has a line that says neither keep nor drop: {line}"
+            ))),
         });
         rules.collect::<Result<_, _>>().map(Self)
     }
@@ -32,7 +37,9 @@ impl Rules {
         let decided = self.0.iter().find_map(|rule| match rule {
             Rule::Keep(start) => path.starts_with(start).then_some(false),
             Rule::Drop(start) => path.starts_with(start).then_some(true),
-            Rule::DropEnding(ending) => (path.ends_with(ending) || format!("/{path}").ends_with(ending)).then_some(true),
+            Rule::DropEnding(ending) => {
+                (path.ends_with(ending) || format!("/{path}").ends_with(ending)).then_some(true)
+            }
         });
         decided.unwrap_or(false)
     }
@@ -70,7 +77,10 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_matches_decides() {
-        let rules = Rules::parse("# why\nkeep a/docs/licence.md\ndrop a/docs/\ndrop-name *.d.ts\ndrop-name /README.md\n").expect("parses");
+        let rules = Rules::parse(
+            "# why\nkeep a/docs/licence.md\ndrop a/docs/\ndrop-name *.d.ts\ndrop-name /README.md\n",
+        )
+        .expect("parses");
         let cases = [
             ("a/docs/licence.md", false),
             ("a/docs/guide.md", true),

@@ -26,7 +26,12 @@ impl Step {
         bound: Duration,
         act: impl Fn(&Bench) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Self {
-        Self { sentence: sentence.into(), weight: weight.max(1), bound, act: Box::new(act) }
+        Self {
+            sentence: sentence.into(),
+            weight: weight.max(1),
+            bound,
+            act: Box::new(act),
+        }
     }
 }
 

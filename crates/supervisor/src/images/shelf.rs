@@ -55,7 +55,11 @@ impl Shelf {
         let shelf = Self(directory);
         for name in ImageName::ALL {
             let path = shelf.place(name);
-            fs::DirBuilder::new().recursive(true).mode(0o755).create(&path).or_io("create", &path)?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(&path)
+                .or_io("create", &path)?;
             // Whoever holds the lock sweeps for itself.
             if let Some(lock) = shelf.try_lock(name)? {
                 shelf.sweep(name, &lock)?;
@@ -73,15 +77,32 @@ impl Shelf {
         let directory = self.place(name).join(version);
         let text = fs::read(directory.join("image.json")).ok()?;
         let manifest: Manifest = serde_json::from_slice(&text).ok()?;
-        let Manifest { version, built_at, bytes, digest, .. } = manifest;
+        let Manifest {
+            version,
+            built_at,
+            bytes,
+            digest,
+            ..
+        } = manifest;
         let rootfs = directory.join("rootfs");
-        Some(Image { name, version, rootfs, built_at, bytes, digest })
+        Some(Image {
+            name,
+            version,
+            rootfs,
+            built_at,
+            bytes,
+            digest,
+        })
     }
 
     /// `None` while somebody else holds it.
     pub(super) fn try_lock(&self, name: ImageName) -> Result<Option<Lock>, Error> {
         let path = self.place(name).join(".lock");
-        let file = File::options().create(true).append(true).open(&path).or_io("open", &path)?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .or_io("open", &path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Lock(file))),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -93,7 +114,8 @@ impl Shelf {
     pub(super) fn sweep(&self, name: ImageName, _lock: &Lock) -> Result<(), Error> {
         let ours = format!("{REPLACED}{}-", boot());
         for entry in self.entries(name)? {
-            let left = entry.starts_with(BUILDING) || (entry.starts_with(REPLACED) && !entry.starts_with(&ours));
+            let left =
+                entry.starts_with(BUILDING) || (entry.starts_with(REPLACED) && !entry.starts_with(&ours));
             if left {
                 remove(&self.place(name).join(entry))?;
             }
@@ -103,9 +125,14 @@ impl Shelf {
 
     /// A fresh directory for one build.
     pub(super) fn begin(&self, name: ImageName, version: &str, _lock: &Lock) -> Result<PathBuf, Error> {
-        let path = self.place(name).join(format!("{BUILDING}{version}-{}", std::process::id()));
+        let path = self
+            .place(name)
+            .join(format!("{BUILDING}{version}-{}", std::process::id()));
         remove(&path)?;
-        fs::DirBuilder::new().mode(0o700).create(&path).or_io("create", &path)?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .or_io("create", &path)?;
         Ok(path)
     }
 
@@ -113,7 +140,9 @@ impl Shelf {
     pub(super) fn finish(&self, build: &Path, manifest: &Manifest, _lock: &Lock) -> Result<(), Error> {
         let staged = build.join("image");
         let path = staged.join("image.json");
-        let text = serde_json::to_vec_pretty(manifest).map_err(std::io::Error::from).or_io("write", &path)?;
+        let text = serde_json::to_vec_pretty(manifest)
+            .map_err(std::io::Error::from)
+            .or_io("write", &path)?;
         fs::write(&path, text).or_io("write", &path)?;
         // One flush for the whole filesystem is far cheaper than one for each of thirty thousand files.
         let directory = File::open(&staged).or_io("open", &staged)?;
@@ -123,12 +152,18 @@ impl Shelf {
         let target = place.join(&manifest.version);
         if target.exists() {
             renameat_with(CWD, &staged, CWD, &target, RenameFlags::EXCHANGE).or_io("replace", &target)?;
-            let old = place.join(format!("{REPLACED}{}-{}", boot(), manifest.built_at.as_nanosecond()));
+            let old = place.join(format!(
+                "{REPLACED}{}-{}",
+                boot(),
+                manifest.built_at.as_nanosecond()
+            ));
             fs::rename(&staged, &old).or_io("put aside", &staged)?;
         } else {
             fs::rename(&staged, &target).or_io("put in place", &target)?;
         }
-        File::open(&place).and_then(|directory| directory.sync_all()).or_io("flush", &place)
+        File::open(&place)
+            .and_then(|directory| directory.sync_all())
+            .or_io("flush", &place)
     }
 
     /// Removes every version of the image. The caller knows that no sandbox uses it.

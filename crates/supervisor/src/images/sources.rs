@@ -15,13 +15,18 @@ pub(super) struct Sources {
 /// Reads the sources below `apt`. On a host with another distribution nothing fits: mmdebstrap then takes its default.
 pub(super) fn of_host(apt: &Path, suite: &str) -> Sources {
     let mut files = vec![apt.join("sources.list")];
-    let more = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten();
+    let more = fs::read_dir(apt.join("sources.list.d"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut more: Vec<_> = more.map(|entry| entry.path()).collect();
     more.sort();
     files.extend(more);
     let mut sources = Sources::default();
     for file in files {
-        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let Ok(text) = fs::read_to_string(&file) else {
+            continue;
+        };
         match file.extension().and_then(|ending| ending.to_str()) {
             Some("list") => sources.lines += &lines_for(&text, suite),
             Some("sources") => sources.paragraphs += &paragraphs_for(&text, suite),
@@ -32,7 +37,8 @@ pub(super) fn of_host(apt: &Path, suite: &str) -> Sources {
 }
 
 fn is_for(word: &str, suite: &str) -> bool {
-    word.strip_prefix(suite).is_some_and(|rest| matches!(rest, "" | "-updates" | "-security"))
+    word.strip_prefix(suite)
+        .is_some_and(|rest| matches!(rest, "" | "-updates" | "-security"))
 }
 
 fn lines_for(text: &str, suite: &str) -> String {
@@ -43,9 +49,14 @@ fn lines_for(text: &str, suite: &str) -> String {
             Some(rest) => rest,
             None => return false,
         };
-        rest.split_whitespace().nth(1).is_some_and(|word| is_for(word, suite))
+        rest.split_whitespace()
+            .nth(1)
+            .is_some_and(|word| is_for(word, suite))
     };
-    text.lines().filter(fits).map(|line| format!("{}\n", line.trim())).collect()
+    text.lines()
+        .filter(fits)
+        .map(|line| format!("{}\n", line.trim()))
+        .collect()
 }
 
 fn paragraphs_for(text: &str, suite: &str) -> String {
@@ -54,9 +65,11 @@ fn paragraphs_for(text: &str, suite: &str) -> String {
     for paragraph in lines.split(|line| line.trim().is_empty()) {
         let field = |name: &str| {
             let line = paragraph.iter().find(|line| {
-                line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name))
+                line.split_once(':')
+                    .is_some_and(|(key, _)| key.eq_ignore_ascii_case(name))
             });
-            line.and_then(|line| line.split_once(':')).map_or("", |(_, value)| value)
+            line.and_then(|line| line.split_once(':'))
+                .map_or("", |(_, value)| value)
         };
         let suites = field("Suites").split_whitespace().any(|word| is_for(word, suite));
         let binary = field("Types").split_whitespace().any(|word| word == "deb");
@@ -86,8 +99,12 @@ mod tests {
         assert_eq!(
             of_host(apt, "bookworm"),
             Sources {
-                lines: "deb [signed-by=/k.gpg] mirror:/a bookworm main\ndeb mirror:/a bookworm-updates main\n".into(),
-                paragraphs: "Types: deb\nURIs: mirror:/c\nSuites: bookworm bookworm-security\nComponents: main\n\n".into(),
+                lines:
+                    "deb [signed-by=/k.gpg] mirror:/a bookworm main\ndeb mirror:/a bookworm-updates main\n"
+                        .into(),
+                paragraphs:
+                    "Types: deb\nURIs: mirror:/c\nSuites: bookworm bookworm-security\nComponents: main\n\n"
+                        .into(),
             }
         );
         assert_eq!(of_host(apt, "noble"), Sources::default());

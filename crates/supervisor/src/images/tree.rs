@@ -25,7 +25,8 @@ pub(super) fn seal(root: &Path) -> Result<u64, Error> {
             let mode = data.mode() & 0o7777;
             let sealed = sealed_mode(mode, data.is_dir());
             if sealed != mode {
-                fs::set_permissions(&path, fs::Permissions::from_mode(sealed)).or_io("set the mode of", &path)?;
+                fs::set_permissions(&path, fs::Permissions::from_mode(sealed))
+                    .or_io("set the mode of", &path)?;
             }
         }
         if data.nlink() == 1 || data.is_dir() || seen.insert((data.dev(), data.ino())) {
