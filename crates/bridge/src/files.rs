@@ -148,7 +148,7 @@ impl Volume {
                 name: name.to_string_lossy().into_owned(),
                 kind,
                 bytes: u64::try_from(stat.st_size).unwrap_or_default(),
-                modified_at: Timestamp::from_second(stat.st_mtime as i64).ok(),
+                modified_at: Timestamp::from_second(stat.st_mtime).ok(),
                 mode: stat.st_mode & 0o7777,
             });
         }

@@ -155,7 +155,7 @@ impl Memory {
                 updated_at: turns.last().map(|turn| turn.at),
             });
         }
-        sessions.sort_by(|a, b| b.updated_at.cmp(&a.updated_at));
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.updated_at));
         Ok(sessions)
     }
 }
