@@ -162,6 +162,8 @@ fn how(status: ExitStatus) -> String {
 fn last_words(name: &str, said: &str) -> String {
     let last = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
     match last {
+        // The supervisor's reasons lie in the host, and one is seldom alone.
+        Some(sentence) if name == "supervisor" => format!("{sentence} Run `creel doctor` to see all of it"),
         Some(sentence) => sentence.to_owned(),
         None => format!("{name} did not start. It said:\n{}", said.trim_end()),
     }
