@@ -64,13 +64,14 @@ pub(crate) async fn run(args: ExecArgs, context: &Context) -> Result<()> {
         tty: args.tty.then(terminal::size),
         timeout_ms: None,
     };
+    // Before the command begins: a Ctrl-C right after that is already meant for it.
+    let mut input = input::Input::new(args.interactive || args.tty, args.tty)?;
     let (mut sender, mut receiver) = socket::open(&context.client, &args.agent, &request).await?;
     let _terminal = if args.tty {
         Some(RawTerminal::enter()?)
     } else {
         None
     };
-    let mut input = input::Input::new(args.interactive || args.tty, args.tty)?;
     let passed_on = async {
         while sender.send(&input.next().await).await {}
         std::future::pending::<()>().await;
