@@ -100,10 +100,12 @@ impl Launch {
                 .header("connection", "close")
                 .body(Empty::new())
                 .map_err(|error| error.to_string())?;
-            let answer = tokio::select! {
-                answer = sender.send_request(request) => answer.map_err(|error| error.to_string())?,
-                _ = connection => return Err("it hung up".to_owned()),
-            };
+            // Ends with the answer: it is asked to close.
+            tokio::spawn(async move { drop(connection.await) });
+            let answer = sender
+                .send_request(request)
+                .await
+                .map_err(|error| error.to_string())?;
             match answer.status().as_u16() {
                 200 => Ok(()),
                 status => Err(format!("it answers {status}")),
