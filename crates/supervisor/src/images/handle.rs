@@ -39,6 +39,14 @@ struct Line {
     build: Mutex<Option<Build>>,
 }
 
+impl Line {
+    /// As told by the build itself, whose last word is how it ended.
+    fn is_building(&self) -> bool {
+        matches!(*self.state.borrow(), ImageState::Building { .. })
+    }
+}
+
+/// A build that was started; it may have ended.
 struct Build {
     cancel: Cancel,
     thread: JoinHandle<()>,
@@ -105,9 +113,7 @@ impl Images {
     pub fn build(&self, name: ImageName) -> Result<(), Error> {
         let line = self.line(name)?;
         let mut build = lock(&line.build);
-        if build.as_ref().is_some_and(|build| !build.thread.is_finished())
-            || current(&self.0.shelf, &line.recipe).is_some()
-        {
+        if line.is_building() || current(&self.0.shelf, &line.recipe).is_some() {
             return Ok(());
         }
         if self.0.check_host {
@@ -120,23 +126,26 @@ impl Images {
             }
         }
         let cancel = Cancel::default();
-        line.state.send_replace(ImageState::Building {
-            percent: 0,
-            step: "starting".into(),
-        });
         let work = Work {
             shelf: self.0.shelf.clone(),
             recipe: line.recipe.clone(),
             state: line.state.clone(),
             cancel: cancel.clone(),
         };
+        let before = line.state.send_replace(ImageState::Building {
+            percent: 0,
+            step: "starting".into(),
+        });
         let thread = std::thread::Builder::new()
             .name(format!("image-{name}"))
             .spawn(move || work.run())
-            .map_err(|source| Error::Io {
-                doing: "start a thread for",
-                path: name.as_str().into(),
-                source,
+            .map_err(|source| {
+                line.state.send_replace(before);
+                Error::Io {
+                    doing: "start a thread for",
+                    path: name.as_str().into(),
+                    source,
+                }
             })?;
         *build = Some(Build { cancel, thread });
         Ok(())
@@ -164,7 +173,7 @@ impl Images {
         let line = self.line(name)?;
         // Held throughout, so that no build of ours begins meanwhile.
         let build = lock(&line.build);
-        if build.as_ref().is_some_and(|build| !build.thread.is_finished()) {
+        if line.is_building() {
             return Err(Error::Busy(name));
         }
         let file = self.0.shelf.try_lock(name)?.ok_or(Error::Busy(name))?;
@@ -246,3 +255,6 @@ fn on_disk(shelf: &Shelf, recipe: &Recipe) -> ImageState {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
