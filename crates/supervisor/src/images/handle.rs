@@ -171,8 +171,8 @@ impl Images {
     /// Removes the image with all its versions. The caller knows that no sandbox uses it.
     pub fn remove(&self, name: ImageName) -> Result<(), Error> {
         let line = self.line(name)?;
-        // Held throughout, so that no build of ours begins meanwhile.
-        let build = lock(&line.build);
+        // So that no build of ours begins meanwhile.
+        let _held = lock(&line.build);
         if line.is_building() {
             return Err(Error::Busy(name));
         }

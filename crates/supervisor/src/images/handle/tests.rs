@@ -20,6 +20,8 @@ const NAME: ImageName = ImageName::Lite;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Set in the process that is to die in the middle: the directory, and the step that ends it.
 const CRASH: &str = "CREEL_TEST_CRASH_IN_STEP";
+/// The same for the process that is to be killed: the directory, and how long its program sleeps.
+const KILLED: &str = "CREEL_TEST_KILLED_WHILE_SLEEPING";
 
 fn step(sentence: &str, act: impl Fn(&Bench) -> Result<(), Error> + Send + Sync + 'static) -> Step {
     Step::new(sentence, 1, DEADLINE, act)
@@ -271,6 +273,44 @@ async fn dropping_the_last_handle_kills_what_the_build_runs() {
         || sleeping(&seconds) == 0,
         || format!("{} are still sleeping", sleeping(&seconds)),
     );
+    assert_eq!(left(directory.path()), ["build.log"]);
+}
+
+/// Not a test of its own: the process that [`a_creel_killed_while_building_takes_its_programs_along`] starts and kills.
+#[tokio::test]
+async fn the_process_that_is_killed() {
+    let Ok(told) = std::env::var(KILLED) else { return };
+    let (directory, seconds) = told.rsplit_once(':').expect("two parts");
+    let seconds = seconds.to_owned();
+    let sleeps = step("sleeping", move |bench| {
+        Program::new(Apart::Fetching, "sleep").arg(&seconds).run(bench)
+    });
+    let _ = open(Path::new(directory), "a", vec![sleeps]).built(NAME).await;
+    unreachable!("it is killed first");
+}
+
+#[test]
+fn a_creel_killed_while_building_takes_its_programs_along() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let seconds = format!("7{}", std::process::id());
+    let mut creel = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "images::handle::tests::the_process_that_is_killed"])
+        .env(KILLED, format!("{}:{seconds}", directory.path().display()))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("runs");
+    until(
+        || sleeping(&seconds) == 1,
+        || format!("{} are sleeping", sleeping(&seconds)),
+    );
+
+    creel.kill().expect("kills");
+    creel.wait().expect("ends");
+    until(
+        || sleeping(&seconds) == 0,
+        || format!("{} are still sleeping", sleeping(&seconds)),
+    );
+    drop(open(directory.path(), "a", vec![]));
     assert_eq!(left(directory.path()), ["build.log"]);
 }
 
