@@ -53,8 +53,10 @@ fn exec_streams_both_ways_at_once_and_passes_the_status_on() {
 #[test]
 fn ctrl_c_reaches_the_command() {
     let world = World::new();
-    let mut command = world.command(&["exec", "scout", "--", "sleep", "1000"]);
+    let mut command = world.command(&["exec", "-i", "scout", "--", "sleep", "1000"]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // Held open: at its end the command would end by itself.
+    let _stdin = child.stdin.take();
     within_seconds("the command begins", || !world.seen().is_empty());
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
