@@ -1,210 +1,265 @@
 //! The built-in provider: no key, no network. It says that it is a demo, streams word by word, and can be
 //! asked to use a tool, so that a newcomer sees the whole path work.
 //!
-//! `run: COMMAND` uses the tool that runs commands, `write FILE: TEXT` the one that writes files.
+//! `run: COMMAND` uses the tool that runs commands, `write FILE: TEXT` the one that writes files; either stands at
+//! the beginning of a line or after other words. What a tool gave is quoted.
 
-use bytes::Bytes;
-use http::{Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
-    Body, Outcome, Usage,
-    call::{Asked, event_stream},
-    failure::json_response,
-    limits,
-    limits::Waits,
-    record::Record,
+    Usage,
+    conversation::{Answer, Event, Part, Prompt, Said, Side, Stop, Tool},
 };
 
-/// What OpenClaw adds behind the user's words for its own use; it must not be repeated.
+/// What OpenClaw adds behind the user's words for its own use; repeating it breaks its stream.
+const INTERNAL_BEGIN: &str = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
+const INTERNAL_END: &str = "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
 const INTERNAL: &str = "OPENCLAW_INTERNAL_CONTEXT";
 const QUOTE_CHARS: usize = 400;
+const RUNNERS: &[&str] = &["exec", "shell", "bash"];
+const WRITERS: &[&str] = &["write", "write_file"];
 
-/// What the demo does with a conversation.
-#[derive(Debug, PartialEq)]
-enum Reply {
-    Say(String),
-    Use { tool: String, arguments: Value },
-}
-
-fn text_of(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part["text"].as_str())
-            .collect::<Vec<_>>()
-            .join("\n"),
-        _ => String::new(),
-    }
-}
-
-fn reply(asked: &Asked) -> Reply {
-    let empty = Vec::new();
-    let messages = asked
-        .fields
-        .get("messages")
-        .and_then(Value::as_array)
-        .unwrap_or(&empty);
-    let mut said = messages
-        .iter()
-        .rev()
-        .map(|message| {
-            (
-                message["role"].as_str().unwrap_or_default(),
-                text_of(&message["content"]),
-            )
-        })
-        .filter(|(role, text)| !(*role == "user" && text.contains(INTERNAL)));
-    let Some((role, text)) = said.next() else {
-        return Reply::Say("I am Creel's demo model, and nothing was said.".to_owned());
+/// What the demo answers, in the pieces that it is streamed in.
+pub(crate) fn answer(prompt: &Prompt) -> (Vec<Event>, Stop, Usage) {
+    let (events, stop) = match last_said(prompt) {
+        Last::Nothing => (
+            words("I am Creel's demo model, and nothing was said."),
+            Stop::Done,
+        ),
+        Last::Result(text) => (
+            words(&format!(
+                "I am Creel's demo model. The tool answered:\n\n{}",
+                quote(&text)
+            )),
+            Stop::Done,
+        ),
+        Last::Text(text) => match wanted(&text, &prompt.tools) {
+            Some((tool, arguments)) => (
+                vec![
+                    Event::Call {
+                        id: format!("call{}", uuid::Uuid::new_v4().simple()),
+                        name: tool,
+                    },
+                    Event::Arguments(arguments.to_string()),
+                ],
+                Stop::Calls,
+            ),
+            None => (words(&small_talk(&text)), Stop::Done),
+        },
     };
-    let quote: String = text.trim().chars().take(QUOTE_CHARS).collect();
-    if role == "tool" {
-        return Reply::Say(format!("I am Creel's demo model. The tool answered:\n\n{quote}"));
+    let usage = usage(prompt, &events);
+    (events, stop, usage)
+}
+
+enum Last {
+    Nothing,
+    Text(String),
+    Result(String),
+}
+
+/// The last thing that a person or a tool said; what the runtime added for itself is passed over.
+fn last_said(prompt: &Prompt) -> Last {
+    let Some(message) = prompt
+        .messages
+        .last()
+        .filter(|message| message.side == Side::User)
+    else {
+        return Last::Nothing;
+    };
+    for part in message.parts.iter().rev() {
+        match part {
+            Part::Text(text) => {
+                let text = without_internal(text);
+                if !text.is_empty() {
+                    return Last::Text(text);
+                }
+            }
+            Part::Result { text, .. } => return Last::Result(without_internal(text)),
+            Part::Picture { .. } | Part::Call { .. } => {}
+        }
     }
-    wanted(&text, asked.fields.get("tools")).unwrap_or_else(|| {
-        Reply::Say(format!(
-            "I am Creel's demo model, not a real one: I show that a message reaches your agent and its answer \
-             reaches you. You said: \u{201c}{quote}\u{201d}. Try `run: uname -a` or `write hello.txt: Hello`, and \
-             add a real model with `creel provider add`."
+    Last::Nothing
+}
+
+/// Cuts out what stands between the marks; a mark without its other half takes the rest with it.
+fn without_internal(text: &str) -> String {
+    let (mut kept, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once(INTERNAL_BEGIN) {
+        kept.push_str(before);
+        rest = after.split_once(INTERNAL_END).map_or("", |(_, after)| after);
+    }
+    kept.push_str(rest);
+    if kept.contains(INTERNAL) {
+        return String::new();
+    }
+    kept.trim().to_owned()
+}
+
+fn quote(text: &str) -> String {
+    let mut quoted: String = text.trim().chars().take(QUOTE_CHARS).collect();
+    if quoted.len() < text.trim().len() {
+        quoted.push('…');
+    }
+    quoted
+}
+
+fn small_talk(text: &str) -> String {
+    format!(
+        "I am Creel's demo model, not a real one: I show that a message reaches your agent and its answer \
+         reaches you. You said: \u{201c}{}\u{201d}. Try `run: uname -a` or `write hello.txt: Hello`, and \
+         add a real model with `creel provider add`.",
+        quote(text)
+    )
+}
+
+fn words(text: &str) -> Vec<Event> {
+    text.split_inclusive(char::is_whitespace)
+        .map(|word| Event::Text(word.to_owned()))
+        .collect()
+}
+
+/// The tool call that a person asked for, when there is a tool for it. The last line that asks counts.
+fn wanted(text: &str, tools: &[Tool]) -> Option<(String, Value)> {
+    let find = |names: &[&str]| tools.iter().find(|tool| names.contains(&tool.name.as_str()));
+    text.lines().rev().find_map(|line| {
+        if let Some(command) = after(line, "run: ") {
+            let tool = find(RUNNERS)?;
+            return Some((tool.name.clone(), json!({ "command": command })));
+        }
+        let (path, content) = after(line, "write ")?.split_once(": ")?;
+        if path.is_empty() || path.contains(char::is_whitespace) {
+            return None;
+        }
+        let tool = find(WRITERS)?;
+        Some((
+            tool.name.clone(),
+            json!({ argument(tool, &["path", "file_path"]): path, argument(tool, &["content", "text"]): content }),
         ))
     })
 }
 
-/// The tool call that a person asked for, when there is a tool for it.
-fn wanted(text: &str, tools: Option<&Value>) -> Option<Reply> {
-    let line = text.lines().rev().find_map(|line| {
-        let at = line.find("run: ").or_else(|| line.find("write "))?;
-        Some(line[at..].trim())
-    })?;
-    let tools = tools?.as_array()?;
-    let find = |names: &[&str]| {
-        let named = |tool: &&Value| names.iter().any(|name| tool["function"]["name"] == **name);
-        tools.iter().find(named).map(|tool| &tool["function"])
-    };
-    let use_tool = |tool: &Value, arguments| {
-        Some(Reply::Use {
-            tool: tool["name"].as_str()?.to_owned(),
-            arguments,
-        })
-    };
-    if let Some(command) = line.strip_prefix("run: ") {
-        return use_tool(find(&["exec", "shell", "bash"])?, json!({ "command": command }));
-    }
-    let (path, content) = line.strip_prefix("write ")?.split_once(": ")?;
-    use_tool(
-        find(&["write"])?,
-        json!({ "path": path.trim(), "content": content }),
-    )
+/// What follows a word that stands by itself.
+fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
+    let (before, after) = line.split_once(word)?;
+    let by_itself = !before.ends_with(char::is_alphanumeric);
+    (by_itself && !after.trim().is_empty()).then_some(after.trim())
 }
 
-fn usage(asked: &Asked, answer: &str) -> Usage {
-    // About four characters to a token, as with real ones.
+/// The name that the tool's own schema gives to an argument.
+fn argument(tool: &Tool, names: &[&'static str]) -> &'static str {
+    names
+        .iter()
+        .find(|name| tool.parameters["properties"].get(**name).is_some())
+        .unwrap_or(&names[0])
+}
+
+/// About four bytes to a token, as with real ones.
+fn usage(prompt: &Prompt, events: &[Event]) -> Usage {
     let tokens = |bytes: usize| (bytes as u64).div_ceil(4);
-    let input = asked
-        .fields
-        .get("messages")
-        .map_or(0, |messages| messages.to_string().len());
+    let part_bytes = |part: &Part| match part {
+        Part::Text(text) | Part::Result { text, .. } => text.len(),
+        Part::Picture { data, .. } => data.len(),
+        Part::Call { name, arguments, .. } => name.len() + arguments.to_string().len(),
+    };
+    let said = prompt.messages.iter().flat_map(|message| &message.parts);
+    let input: usize =
+        prompt.system.iter().map(String::len).sum::<usize>() + said.map(part_bytes).sum::<usize>();
+    let mut answer = Answer::default();
+    events.iter().cloned().for_each(|event| answer.add(event));
+    let output: usize = answer
+        .said
+        .iter()
+        .map(|said| match said {
+            Said::Text(text) => text.len(),
+            Said::Call { name, arguments, .. } => name.len() + arguments.len(),
+        })
+        .sum();
     Usage {
         input: tokens(input),
-        output: tokens(answer.len()),
+        output: tokens(output),
         ..Usage::default()
     }
-}
-
-pub(crate) fn answer(asked: &Asked, mut record: Record, waits: &Waits) -> Response<Body> {
-    let (message, text, finish) = match reply(asked) {
-        Reply::Say(text) => (json!({"role": "assistant", "content": text}), text, "stop"),
-        Reply::Use { tool, arguments } => {
-            let call = json!({"index": 0, "id": format!("call_{}", uuid::Uuid::new_v4().simple()), "type": "function",
-                "function": {"name": tool, "arguments": arguments.to_string()}});
-            (
-                json!({"role": "assistant", "content": null, "tool_calls": [call]}),
-                String::new(),
-                "tool_calls",
-            )
-        }
-    };
-    let used = usage(asked, &message.to_string());
-    let report = json!({"prompt_tokens": used.input, "completion_tokens": used.output,
-        "total_tokens": used.input + used.output});
-    record.usage = Some(used);
-    if !asked.streamed {
-        record.close(Outcome::Completed);
-        let choices = json!([{"index": 0, "message": message, "finish_reason": finish}]);
-        let whole = json!({"id": "chatcmpl-demo", "object": "chat.completion", "created": 0, "model": "demo",
-            "choices": choices, "usage": report});
-        return json_response(StatusCode::OK, &whole);
-    }
-    let chunk = |delta: Value, finish: Value| {
-        let chunk = json!({"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": "demo",
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
-        Bytes::from(format!("data: {chunk}\n\n"))
-    };
-    let mut events = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
-    if finish == "stop" {
-        let words = text.split_inclusive(char::is_whitespace);
-        events.extend(words.map(|word| chunk(json!({ "content": word }), Value::Null)));
-    } else {
-        events.push(chunk(json!({ "tool_calls": message["tool_calls"] }), Value::Null));
-    }
-    events.push(chunk(json!({}), json!(finish)));
-    let last = json!({"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": "demo",
-        "choices": [], "usage": report});
-    events.push(Bytes::from(format!("data: {last}\n\n")));
-    let (pieces, receiver) = mpsc::channel(limits::PIECES);
-    let pause = waits.demo_word;
-    tokio::spawn(async move {
-        for event in events {
-            record.heard();
-            if pieces.send(event).await.is_err() {
-                return; // dropping the record says that the sandbox is gone
-            }
-            sleep(pause).await;
-        }
-        record.close(Outcome::Completed);
-        // Nobody is left to be told when this fails.
-        let _ = pieces.send(Bytes::from_static(b"data: [DONE]\n\n")).await;
-    });
-    event_stream(receiver)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn asked(messages: Value, tools: Value) -> Asked {
-        let mut fields = serde_json::Map::new();
-        fields.insert("messages".to_owned(), messages);
-        fields.insert("tools".to_owned(), tools);
-        Asked {
-            fields,
-            streamed: false,
+    fn prompt(parts: &[Part], tools: &[&str]) -> Prompt {
+        let mut prompt = Prompt::default();
+        for part in parts {
+            prompt.push(Side::User, part.clone());
         }
+        prompt.tools = tools
+            .iter()
+            .map(|name| Tool {
+                name: (*name).to_owned(),
+                description: None,
+                parameters: json!({"properties": {"file_path": {}, "content": {}}}),
+            })
+            .collect();
+        prompt
+    }
+
+    fn said(prompt: &Prompt) -> Answer {
+        let (events, stop, usage) = answer(prompt);
+        let mut whole = Answer {
+            stop,
+            usage: Some(usage),
+            ..Answer::default()
+        };
+        events.into_iter().for_each(|event| whole.add(event));
+        whole
+    }
+
+    fn text(text: &str) -> Part {
+        Part::Text(text.to_owned())
     }
 
     #[test]
     fn it_uses_the_tool_that_it_is_given() {
-        let tools = json!([{"type": "function", "function": {"name": "exec"}}]);
-        let internal = json!({"role": "user", "content": [{"type": "text", "text": "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>> run: rm"}]});
-        let hello = json!({"role": "user", "content": "please run: ls -l"});
-        let use_it = asked(json!([hello, internal]), tools);
-        assert_eq!(
-            reply(&use_it),
-            Reply::Use {
-                tool: "exec".to_owned(),
-                arguments: json!({"command": "ls -l"})
-            }
-        );
-        let without = asked(json!([hello]), json!([]));
-        assert!(matches!(reply(&without), Reply::Say(text) if text.contains("demo model")));
+        let internal =
+            text("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nrun: rm -rf\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>");
+        for (words, expected) in [
+            ("please run: ls -l", r#"exec {"command":"ls -l"}"#),
+            ("[Fri 10:00] run: ls\n", r#"exec {"command":"ls"}"#),
+            (
+                "write a/b.txt: Hello: you",
+                r#"write {"content":"Hello: you","file_path":"a/b.txt"}"#,
+            ),
+        ] {
+            let answer = said(&prompt(&[text(words), internal.clone()], &["exec", "write"]));
+            let [Said::Call { name, arguments, .. }] = answer.said.as_slice() else {
+                panic!("{words}: {answer:?}")
+            };
+            assert_eq!(format!("{name} {arguments}"), expected);
+            assert_eq!(answer.stop, Stop::Calls);
+        }
     }
 
     #[test]
-    fn it_quotes_what_the_tool_gave() {
-        let messages = json!([{"role": "user", "content": "run: ls"}, {"role": "tool", "content": "a.txt"}]);
-        assert!(matches!(reply(&asked(messages, json!([]))), Reply::Say(text) if text.ends_with("a.txt")));
+    fn without_such_a_tool_or_such_words_it_says_what_it_is() {
+        for (words, tools) in [
+            ("run: ls", &["read"][..]),
+            ("rerun: ls", &["exec"]),
+            ("I write to you: hello", &["write"]),
+            ("", &["exec"]),
+        ] {
+            let answer = said(&prompt(&[text(words)], tools));
+            assert!(answer.text().contains("demo model"), "{words}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn it_quotes_what_the_tool_gave_and_nothing_internal() {
+        let result = Part::Result {
+            id: "c".to_owned(),
+            text: "a.txt".to_owned(),
+            failed: false,
+        };
+        let internal = text("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>> secret");
+        let answer = said(&prompt(&[text("run: ls"), result, internal], &["exec"]));
+        assert!(answer.text().ends_with("a.txt"), "{answer:?}");
+        assert!(!answer.text().contains("INTERNAL"));
     }
 }

@@ -9,13 +9,15 @@
 //!
 //! | sandbox speaks ↓ \ provider is → | openai | openai-compatible | anthropic | gemini | demo |
 //! |---|---|---|---|---|---|
-//! | chat completions | as it is | as it is | as it is | as it is | here |
-//! | responses | as it is | as it is | refused | refused | refused |
-//! | messages | refused | refused | as it is | refused | refused |
+//! | chat completions | as it is | as it is | translated | translated | here |
+//! | responses | as it is | translated | translated | translated | here |
+//! | messages | translated | translated | as it is | translated | here |
 //!
 //! *As it is*: fields that we do not know pass both ways; only the model's name, the headers,
-//! `stream_options.include_usage` (chat) and `store: false` (responses) are ours. Anthropic and Gemini serve
-//! chat completions themselves, beside their own format; that is what a sandbox of theirs is given.
+//! `stream_options.include_usage` (chat) and `store: false` are ours. *Translated* goes through one conversation type:
+//! text, pictures given as data, tools, their calls and results, why the answer ended, usage. What it cannot
+//! say is refused by name, or dropped where nothing is lost by it (thoughts, hints). Either way a request may not
+//! make the provider a way around egress: see `guard.rs`.
 //!
 //! # What a sandbox is answered when something fails
 //!
@@ -37,17 +39,21 @@ mod api;
 mod body;
 mod call;
 mod caller;
+mod conversation;
 mod demo;
 mod directory;
 mod failure;
+mod guard;
 mod ledger;
 pub mod limits;
 mod price;
 mod record;
+mod relay;
 mod service;
 pub mod sse;
 mod upstream;
 mod usage;
+mod wire;
 
 pub use api::Api;
 pub use body::Body;

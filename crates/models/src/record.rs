@@ -18,6 +18,7 @@ pub(crate) struct Record {
     pub(crate) usage: Option<Usage>,
     pub(crate) attempts: u32,
     first_byte: Option<Duration>,
+    if_dropped: Outcome,
     closed: bool,
 }
 
@@ -32,6 +33,7 @@ impl Record {
             usage: None,
             attempts: 0,
             first_byte: None,
+            if_dropped: Outcome::ClientGone,
             closed: false,
         }
     }
@@ -42,6 +44,11 @@ impl Record {
 
     pub(crate) fn age(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// What it means when the record is dropped open. Within a request: that the sandbox hung up.
+    pub(crate) fn if_dropped(&mut self, outcome: Outcome) {
+        self.if_dropped = outcome;
     }
 
     pub(crate) fn close(mut self, outcome: Outcome) {
@@ -75,7 +82,7 @@ impl Drop for Record {
         self.end(if std::thread::panicking() {
             Outcome::Aborted
         } else {
-            Outcome::ClientGone
+            self.if_dropped
         });
     }
 }

@@ -14,12 +14,13 @@ use serde_json::json;
 
 use crate::{
     Api, Body, CallStart, Caller, Directory, Failure, Ledger, Provider, Verdict, body,
-    call::{Asked, relay_stream, relay_whole},
+    call::{Asked, Way},
     demo,
     failure::json_response,
     limits,
     limits::Waits,
     record::Record,
+    relay::{self, Passing},
     upstream,
 };
 
@@ -143,50 +144,51 @@ impl Models {
         let shared = &self.shared;
         let place = Place::take(shared, caller.sandbox)?;
         let body = body::read(request.into_body(), shared.waits.request).await?;
-        let asked = Asked::parse(&body, &caller)?;
+        let asked = Asked::parse(api, &body, &caller)?;
         let provider = self.provider(&caller).await?;
         let kind = provider
             .as_ref()
             .map_or(ProviderKind::Demo, |provider| provider.kind);
-        if kind == ProviderKind::Demo && api != Api::ChatCompletions {
-            return Err(Failure::not_allowed(
-                "the demo model is called by chat completions only",
-            ));
-        }
         let call = CallId::from_uuid(uuid::Uuid::now_v7());
+        let streamed = asked.streamed;
+        let started_at = Timestamp::now();
+        let provider_id = provider.as_ref().and_then(|provider| provider.id);
+        let way = asked.way(provider, caller.model.model(), call, started_at.as_second())?;
         let start = CallStart {
             call,
             org: caller.org,
             agent: caller.agent,
             sandbox: caller.sandbox,
-            provider: provider.as_ref().and_then(|provider| provider.id),
+            provider: provider_id,
             kind,
             model: caller.model.clone(),
             api,
-            streamed: asked.streamed,
-            started_at: Timestamp::now(),
+            streamed,
+            started_at,
         };
         shared.ledger.begin(start).await?;
         let record = Record::new(Arc::clone(&shared.ledger), call, kind, caller.model.clone());
-        let response = match provider {
-            None => demo::answer(&asked, record, &shared.waits),
-            Some(provider) => {
-                let streamed = asked.streamed;
-                let body = asked.for_provider(api, caller.model.model());
-                let (answer, record) = upstream::ask(
-                    &shared.client,
-                    api,
-                    &provider,
-                    body,
-                    streamed,
-                    record,
-                    &shared.waits,
-                )
-                .await?;
+        let (client, waits) = (&shared.client, &shared.waits);
+        let response = match way {
+            Way::Here { prompt, writer } => {
+                relay::demo(demo::answer(&prompt), writer, streamed, record, waits)
+            }
+            Way::AsItIs { request, hide_usage } => {
+                let (answer, record) = upstream::ask(client, &request, record, waits).await?;
                 if streamed {
-                    relay_stream(api, answer, record, shared.waits.clone())
+                    let passing = Passing::AsItIs { hide_usage };
+                    relay::stream(api, answer, request.reader, passing, record, waits.clone())
                 } else {
-                    relay_whole(api, answer, record, &shared.waits).await?
+                    relay::whole(api, answer, record, waits).await?
+                }
+            }
+            Way::Translated { request, writer } => {
+                let (answer, record) = upstream::ask(client, &request, record, waits).await?;
+                if streamed {
+                    let passing = Passing::Translated(writer);
+                    relay::stream(api, answer, request.reader, passing, record, waits.clone())
+                } else {
+                    relay::collect(answer, request.reader, &writer, record, waits).await?
                 }
             }
         };

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use creel_domain::ProviderKind;
 use http::{StatusCode, header};
-use reqwest::{RequestBuilder, Url};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::{Api, Failure, Outcome, Provider, limits, limits::Waits, record::Record};
+use crate::{Failure, Outcome, Provider, call::ToProvider, limits, limits::Waits, record::Record, wire};
 
 /// What a test of a provider found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,31 +27,16 @@ pub(crate) fn client(waits: &Waits) -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
-/// Where a call goes; a provider that does not speak the API is a refusal.
-pub(crate) fn address(api: Api, provider: &Provider) -> Result<Url, Failure> {
-    use ProviderKind::{Anthropic, Gemini, Openai, OpenaiCompatible};
-    let base = &provider.base_url;
-    match (api, provider.kind) {
-        (Api::ChatCompletions, Openai | OpenaiCompatible | Anthropic) => {
-            Ok(base.join(["chat", "completions"]))
-        }
-        (Api::ChatCompletions, Gemini) => Ok(base.join(["openai", "chat", "completions"])),
-        (Api::Responses, Openai | OpenaiCompatible) => Ok(base.join(["responses"])),
-        (Api::Messages, Anthropic) => Ok(base.join(["messages"])),
-        (api, kind) => Err(Failure::not_allowed(format!(
-            "a provider of kind {kind} is not called by {api}: use chat completions"
-        ))),
-    }
-}
-
-fn with_key(request: RequestBuilder, api: Api, provider: &Provider) -> RequestBuilder {
-    let request = match api {
-        Api::Messages => request.header("anthropic-version", "2023-06-01"),
-        Api::ChatCompletions | Api::Responses => request,
+/// Adds the key in the way of the provider's own format.
+fn with_key(request: RequestBuilder, provider: &Provider) -> RequestBuilder {
+    let request = match provider.kind {
+        ProviderKind::Anthropic => request.header("anthropic-version", "2023-06-01"),
+        _ => request,
     };
-    match (&provider.key, api) {
+    match (&provider.key, provider.kind) {
         (None, _) => request,
-        (Some(key), Api::Messages) => request.header("x-api-key", key.expose()),
+        (Some(key), ProviderKind::Anthropic) => request.header("x-api-key", key.expose()),
+        (Some(key), ProviderKind::Gemini) => request.header("x-goog-api-key", key.expose()),
         (Some(key), _) => request.bearer_auth(key.expose()),
     }
 }
@@ -67,32 +51,24 @@ fn may_pass(status: StatusCode) -> bool {
 /// Sends until an answer begins. The record is closed when none does.
 pub(crate) async fn ask(
     client: &reqwest::Client,
-    api: Api,
-    provider: &Provider,
-    body: Bytes,
-    streamed: bool,
+    request: &ToProvider,
     mut record: Record,
     waits: &Waits,
 ) -> Result<(reqwest::Response, Record), Failure> {
-    let url = match address(api, provider) {
-        Ok(url) => url,
-        Err(failure) => {
-            record.close(Outcome::Aborted);
-            return Err(failure);
-        }
-    };
-    let first_byte = if streamed {
+    let provider = &request.provider;
+    let first_byte = if request.streamed {
         waits.first_byte
     } else {
         waits.whole_answer
     };
     loop {
         record.attempts += 1;
-        let request = client
-            .post(url.clone())
+        let post = client
+            .post(request.url.clone())
             .header(header::CONTENT_TYPE, "application/json")
-            .body(body.clone());
-        let sent = timeout(first_byte, with_key(request, api, provider).send()).await;
+            .body(request.body.clone());
+        let left = waits.call.saturating_sub(record.age());
+        let sent = timeout(first_byte.min(left), with_key(post, provider).send()).await;
         let last = record.attempts > limits::RETRIES;
         let (outcome, failure, wait) = match sent {
             Ok(Ok(answer)) if answer.status().is_success() => {
@@ -102,7 +78,8 @@ pub(crate) async fn ask(
             Ok(Ok(answer)) => {
                 let status = answer.status();
                 let asked_wait = retry_after(&answer);
-                let (failure, again) = refusal(status, &error_text(answer, waits).await);
+                let said = error_text(answer, provider, waits).await;
+                let (failure, again) = refusal(status, &said);
                 let outcome = Outcome::UpstreamError {
                     status: status.as_u16(),
                 };
@@ -146,8 +123,8 @@ fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
     seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// What the provider said about its refusal, bounded.
-async fn error_text(mut answer: reqwest::Response, waits: &Waits) -> String {
+/// What the provider said about its refusal, bounded; never with the key in it.
+async fn error_text(mut answer: reqwest::Response, provider: &Provider, waits: &Waits) -> String {
     let mut read = Vec::new();
     let all = async {
         while let Ok(Some(piece)) = answer.chunk().await {
@@ -160,15 +137,14 @@ async fn error_text(mut answer: reqwest::Response, waits: &Waits) -> String {
     };
     // What came until then is enough.
     let _ = timeout(waits.idle, all).await;
-    let said = serde_json::from_slice::<Value>(&read).ok().and_then(|value| {
-        let error = if value.is_array() {
-            &value[0]["error"]
-        } else {
-            &value["error"]
-        };
-        error["message"].as_str().or(error.as_str()).map(str::to_owned)
-    });
-    said.unwrap_or_default().chars().take(1000).collect()
+    let said = serde_json::from_slice::<Value>(&read)
+        .ok()
+        .and_then(|value| wire::error_of(&value))
+        .unwrap_or_default();
+    match &provider.key {
+        Some(key) => said.replace(key.expose(), "(the key)"),
+        None => said,
+    }
 }
 
 /// What a refusal means to the sandbox, and whether it may pass by itself.
@@ -179,8 +155,10 @@ fn refusal(status: StatusCode, said: &str) -> (Failure, bool) {
         format!(" It said: {said}")
     };
     let spent = said.contains("insufficient_quota") || said.contains("exceeded your current quota");
+    // Gemini says this with 400.
+    let bad_key = said.contains("API key not valid");
     match status.as_u16() {
-        401 | 403 => {
+        400 | 401 | 403 if bad_key || status.as_u16() != 400 => {
             let sentence =
                 "the provider refuses its key: replace it with `creel provider rm` and `creel provider add`";
             (Failure::new("model_key_refused", sentence), false)
@@ -210,20 +188,14 @@ fn refusal(status: StatusCode, said: &str) -> (Failure, bool) {
 /// Asks for the list of models: the smallest call that needs the address and the key to be right.
 pub(crate) async fn test(client: &reqwest::Client, provider: &Provider, waits: &Waits) -> Verdict {
     let failed = |detail: String| Verdict { ok: false, detail };
-    let (url, api) = match provider.kind {
-        ProviderKind::Demo => {
-            return Verdict {
-                ok: true,
-                detail: "The demo answers by itself.".to_owned(),
-            };
-        }
-        ProviderKind::Gemini => (provider.base_url.join(["openai", "models"]), Api::ChatCompletions),
-        ProviderKind::Anthropic => (provider.base_url.join(["models"]), Api::Messages),
-        ProviderKind::Openai | ProviderKind::OpenaiCompatible => {
-            (provider.base_url.join(["models"]), Api::ChatCompletions)
-        }
-    };
-    let request = with_key(client.get(url), api, provider);
+    if provider.kind == ProviderKind::Demo {
+        return Verdict {
+            ok: true,
+            detail: "The demo answers by itself.".to_owned(),
+        };
+    }
+    let url = provider.base_url.join(["models"]);
+    let request = with_key(client.get(url), provider);
     match timeout(waits.connect * 2, request.send()).await {
         Err(_) => failed("It did not answer in time: check its address and the network.".to_owned()),
         Ok(Err(_)) => failed(format!(
@@ -232,15 +204,34 @@ pub(crate) async fn test(client: &reqwest::Client, provider: &Provider, waits: &
         )),
         Ok(Ok(answer)) if answer.status().is_success() => Verdict {
             ok: true,
-            detail: "It answers and takes the key.".to_owned(),
+            detail: match (provider.kind, &provider.key) {
+                (_, None) => "It answers; no key is kept for it.",
+                // Some show their list to everybody.
+                (ProviderKind::OpenaiCompatible, Some(_)) => {
+                    "It answers. Whether it takes the key shows with the first call."
+                }
+                _ => "It answers and takes the key.",
+            }
+            .to_owned(),
         },
-        Ok(Ok(answer)) if matches!(answer.status().as_u16(), 401 | 403) => {
-            failed("It refuses the key: check that all of it was given.".to_owned())
+        Ok(Ok(answer)) => {
+            let status = answer.status();
+            let said = error_text(answer, provider, waits).await;
+            let (failure, _) = refusal(status, &said);
+            match failure.code {
+                "model_key_refused" if provider.key.is_none() => {
+                    failed("It wants a key: add it again with --key-stdin.".to_owned())
+                }
+                "model_key_refused" => {
+                    failed("It refuses the key: check that all of it was given.".to_owned())
+                }
+                "model_billing" => failed(format!("It answers, but {}", failure.message)),
+                _ => failed(format!(
+                    "It answered {} at {}/models: check the address.",
+                    status.as_u16(),
+                    provider.base_url
+                )),
+            }
         }
-        Ok(Ok(answer)) => failed(format!(
-            "It answered {} at {}/models: check the address.",
-            answer.status().as_u16(),
-            provider.base_url
-        )),
     }
 }

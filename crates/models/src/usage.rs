@@ -61,6 +61,17 @@ impl Usage {
         })
     }
 
+    /// `usageMetadata` of Gemini. Input includes cached tokens, output excludes thoughts; a count of zero
+    /// may be left out.
+    pub(crate) fn of_gemini(usage: &Value) -> Option<Self> {
+        Self::checked(Self {
+            input: count(&usage["promptTokenCount"])? + part(&usage["toolUsePromptTokenCount"]),
+            cached_input: part(&usage["cachedContentTokenCount"]),
+            cache_write: 0,
+            output: part(&usage["candidatesTokenCount"]) + part(&usage["thoughtsTokenCount"]),
+        })
+    }
+
     /// Parts that exceed their whole make no sense.
     fn checked(self) -> Option<Self> {
         (self.cached_input + self.cache_write <= self.input).then_some(self)
@@ -74,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_reports_of_the_same_call_mean_the_same() {
+    fn four_reports_of_the_same_call_mean_the_same() {
         let same = Usage {
             input: 1234,
             cached_input: 1000,
@@ -87,9 +98,12 @@ mod tests {
             "input_tokens_details": {"cached_tokens": 1000}});
         let messages = json!({"input_tokens": 234, "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 1000, "output_tokens": 20});
+        let gemini = json!({"promptTokenCount": 1234, "cachedContentTokenCount": 1000,
+            "candidatesTokenCount": 15, "thoughtsTokenCount": 5, "totalTokenCount": 1254});
         assert_eq!(Usage::of_chat(&chat), Some(same));
         assert_eq!(Usage::of_responses(&responses), Some(same));
         assert_eq!(Usage::of_messages(&messages), Some(same));
+        assert_eq!(Usage::of_gemini(&gemini), Some(same));
     }
 
     #[test]

@@ -10,6 +10,6 @@ mod supervisor;
 
 pub use bridge::FakeBridges;
 pub use crash::CrashPoints;
-pub use provider::{FakeProvider, Heard, REPORTED};
+pub use provider::{FakeProvider, Heard, Plan, REPORTED, Reported};
 pub use script::{Act, Gate, Script, echo};
 pub use supervisor::FakeSupervisor;
