@@ -1,7 +1,8 @@
 # What script/up and script/test share. Sourced, not run.
 
 # Debian packages without which Creel cannot be built or cannot make a sandbox.
-packages=(build-essential busybox-static ca-certificates e2fsprogs mmdebstrap runc)
+# crun starts a sandbox faster; runc is there for hosts where crun fails.
+packages=(build-essential busybox-static ca-certificates crun e2fsprogs mmdebstrap runc)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -31,6 +32,17 @@ need_toolchains() {
   [ -d "$HOME/.cargo/bin" ] && PATH="$PATH:$HOME/.cargo/bin"
   command -v cargo >/dev/null || fail "Rust is missing: install it with rustup, then run this again"
   command -v npm >/dev/null || fail "npm is missing: install Node.js with npm, then run this again"
+}
+
+# cargo tells a file's age, not whose it is: what another checkout left in a shared target directory would
+# pass for ours, with that checkout's paths baked in. Dependencies stay.
+forget_other_checkouts() {
+  local mark=$CARGO_TARGET_DIR/checkout directory
+  [ "$(cat "$mark" 2>/dev/null)" = "$PWD" ] && return
+  for directory in "$CARGO_TARGET_DIR" "$CARGO_TARGET_DIR/bridge"; do
+    [ -d "$directory" ] && cargo clean --quiet --workspace --target-dir "$directory"
+  done
+  printf '%s' "$PWD" >"$mark"
 }
 
 # Builds the bridge, static and small, in a target directory of its own: its flags would rebuild all else.
