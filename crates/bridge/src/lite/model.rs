@@ -21,6 +21,12 @@ const ERROR_BYTES: usize = 64 * 1024;
 /// Tool calls in one answer, and the arguments of one.
 const CALLS: usize = 32;
 const ARGUMENT_BYTES: usize = 1 << 20;
+/// Before a call that failed in passing is made again: control that starts anew is back by then.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
 
 pub(super) struct Model {
     uplink: PathBuf,
@@ -125,19 +131,59 @@ impl Growing {
     }
 }
 
+/// Why a call came to nothing, as a sentence for people.
+enum Trouble {
+    /// The same call may fare better in a moment.
+    Passing(String),
+    Lasting(String),
+}
+
+impl From<String> for Trouble {
+    fn from(sentence: String) -> Self {
+        Self::Lasting(sentence)
+    }
+}
+
 impl Model {
     pub(super) fn new(uplink: PathBuf) -> Self {
         Self { uplink }
     }
 
     /// Asks, and tells the turn's reader the text as it comes. An error is a sentence for people.
+    ///
+    /// A call that breaks off is made again, a few times; its answer then begins a new paragraph.
     pub(super) async fn ask(
         &self,
         messages: &[Value],
         tools: &Value,
         turn: &Assignment,
     ) -> Result<Said, String> {
-        let unreachable = |_| "The model cannot be reached: the platform does not answer.".to_owned();
+        let mut told = false;
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            match self.attempt(messages, tools, turn, &mut told).await {
+                Ok(said) => return Ok(said),
+                Err(Trouble::Lasting(sentence)) => return Err(sentence),
+                Err(Trouble::Passing(sentence)) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(sentence),
+                },
+            }
+        }
+    }
+
+    /// One call. `told` says whether an earlier attempt told some text, and then whether this one did.
+    async fn attempt(
+        &self,
+        messages: &[Value],
+        tools: &Value,
+        turn: &Assignment,
+        told: &mut bool,
+    ) -> Result<Said, Trouble> {
+        let unreachable =
+            |_| Trouble::Passing("The model cannot be reached: the platform does not answer.".to_owned());
+        let broke_off = || Trouble::Passing("The model's answer broke off.".to_owned());
+        let mut gap = *told;
         let stream = UnixStream::connect(&self.uplink).await.map_err(unreachable)?;
         let (mut sender, connection) = http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream))
             .await
@@ -153,7 +199,7 @@ impl Model {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::from(body.to_string()))
             .map_err(|error| error.to_string())?;
-        let silent = |_| "The model was silent for too long.".to_owned();
+        let silent = |_| Trouble::Lasting("The model was silent for too long.".to_owned());
         let answer = tokio::time::timeout(SILENCE, sender.send_request(request))
             .await
             .map_err(silent)?
@@ -166,14 +212,18 @@ impl Model {
             .await
             .map_err(silent)?
         {
-            let frame = frame.map_err(|_| "The model's answer broke off.".to_owned())?;
+            let frame = frame.map_err(|_| broke_off())?;
             let Some(data) = frame.data_ref() else { continue };
             if status != StatusCode::OK {
                 error.extend_from_slice(&data[..data.len().min(ERROR_BYTES.saturating_sub(error.len()))]);
                 continue;
             }
             for event in parser.push(data).map_err(|error| error.to_string())? {
-                if let Some(delta) = growing.take(&event.data)? {
+                if let Some(mut delta) = growing.take(&event.data)? {
+                    *told = true;
+                    if std::mem::take(&mut gap) {
+                        delta.insert_str(0, "\n\n");
+                    }
                     turn.tell(TurnEvent::Text { delta }).await;
                 }
             }
@@ -182,13 +232,13 @@ impl Model {
         if status != StatusCode::OK {
             let said: Value = serde_json::from_slice(&error).unwrap_or_default();
             let said = said["error"]["message"].as_str().unwrap_or("it gave no reason");
-            return Err(format!(
+            return Err(Trouble::Lasting(format!(
                 "The model refused: {}",
                 said.chars().take(500).collect::<String>()
-            ));
+            )));
         }
         if !growing.finished {
-            return Err("The model's answer broke off.".to_owned());
+            return Err(broke_off());
         }
         Ok(growing.whole())
     }

@@ -30,8 +30,8 @@ const MESSAGE_BYTES: usize = 32 << 20;
 const OUTGOING: usize = 64;
 /// Events of a run that its reader has not taken yet; beyond it the run is given up.
 const EVENTS: usize = 4096;
-/// Foreign runs that are remembered as aborted.
-const ABORTED: usize = 256;
+/// Runs that are remembered as none of our business any more.
+const PAST: usize = 256;
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -49,33 +49,77 @@ struct Shared {
 #[derive(Default)]
 struct Table {
     next: u64,
-    waiting: HashMap<String, oneshot::Sender<Result<Value, String>>>,
-    runs: HashMap<String, mpsc::Sender<(String, Value)>>,
-    aborted: HashSet<String>,
+    waiting: HashMap<String, oneshot::Sender<Result<Value, Trouble>>>,
+    /// Who listens to a session, by its key.
+    listeners: HashMap<String, mpsc::Sender<Told>>,
+    past: HashSet<String>,
 }
 
-/// The events of one run, as (event, payload).
-pub(super) struct Run {
+/// What OpenClaw told of a run.
+pub(super) struct Told {
+    pub(super) run: String,
+    pub(super) event: String,
+    pub(super) payload: Value,
+}
+
+impl Told {
+    /// Whether the run ends with it.
+    pub(super) fn is_last(&self) -> bool {
+        self.event == "chat" && is_over(&self.payload)
+    }
+}
+
+fn is_over(payload: &Value) -> bool {
+    matches!(payload["state"].as_str(), Some("final" | "error" | "aborted"))
+}
+
+/// What is told of the runs of a session, whoever began them. Ends with the link.
+pub(super) struct Listener {
     shared: Arc<Shared>,
-    pub(super) id: String,
-    pub(super) events: mpsc::Receiver<(String, Value)>,
+    session: String,
+    told: mpsc::Receiver<Told>,
+    heard: HashSet<String>,
 }
 
-impl Drop for Run {
+impl Listener {
+    pub(super) async fn next(&mut self) -> Option<Told> {
+        let told = self.told.recv().await?;
+        if !self.heard.contains(&told.run) {
+            self.heard.insert(told.run.clone());
+        }
+        Some(told)
+    }
+}
+
+impl Drop for Listener {
     fn drop(&mut self) {
         let mut table = self.shared.table();
-        table.runs.remove(&self.id);
-        // What it still says is not news.
-        table.remember(self.id.clone());
+        table.listeners.remove(&self.session);
+        // What these still say is not news.
+        for run in self.heard.drain() {
+            table.remember(run);
+        }
     }
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("OpenClaw ended before it answered")]
+    Lost,
+    /// It asks to try again.
+    #[error("{0}")]
+    Later(String),
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl Table {
     fn remember(&mut self, run: String) -> bool {
-        if self.aborted.len() >= ABORTED {
-            self.aborted.clear();
+        if self.past.len() >= PAST {
+            self.past.clear();
         }
-        self.aborted.insert(run)
+        self.past.insert(run)
     }
 }
 
@@ -88,7 +132,7 @@ impl Shared {
         &self,
         method: &str,
         parameters: Value,
-    ) -> Result<oneshot::Receiver<Result<Value, String>>, String> {
+    ) -> Result<oneshot::Receiver<Result<Value, Trouble>>, Trouble> {
         let (tell, answer) = oneshot::channel();
         let id = {
             let mut table = self.table();
@@ -99,8 +143,13 @@ impl Shared {
         };
         let frame = json!({"type": "req", "id": id, "method": method, "params": parameters});
         let sent = self.outgoing.send(Message::text(frame.to_string())).await;
-        sent.map_err(|_| "OpenClaw hung up".to_owned())?;
+        sent.map_err(|_| Trouble::Lost)?;
         Ok(answer)
+    }
+
+    async fn abort(&self, session: &str, run: &str) -> Result<(), Trouble> {
+        let abort = json!({"sessionKey": session, "runId": run});
+        self.send("chat.abort", abort).await.map(drop)
     }
 }
 
@@ -136,7 +185,9 @@ impl Link {
                 "scopes": ["operator.read", "operator.write", "operator.admin", "operator.approvals"],
                 "caps": ["tool-events"], "auth": {"token": token},
             });
-            link.request("connect", connect).await?;
+            link.request("connect", connect)
+                .await
+                .map_err(|trouble| trouble.to_string())?;
             Ok(link)
         };
         tokio::time::timeout(HANDSHAKE_TIMEOUT, open)
@@ -144,26 +195,36 @@ impl Link {
             .map_err(|_| "no answer to the handshake".to_owned())?
     }
 
-    pub(super) async fn request(&self, method: &str, parameters: Value) -> Result<Value, String> {
+    pub(super) async fn request(&self, method: &str, parameters: Value) -> Result<Value, Trouble> {
         let answer = self.shared.send(method, parameters).await?;
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err("OpenClaw ended before it answered".to_owned()),
-            Err(_) => Err(format!("OpenClaw did not answer {method} in time")),
+            Ok(Err(_)) => Err(Trouble::Lost),
+            Err(_) => Err(Trouble::Refused(format!(
+                "OpenClaw did not answer {method} in time"
+            ))),
         }
     }
 
-    /// Listens to a run from now on.
-    pub(super) fn run(&self, id: String) -> Run {
-        let (tell, events) = mpsc::channel(EVENTS);
-        let mut table = self.shared.table();
-        table.aborted.remove(&id);
-        table.runs.insert(id.clone(), tell);
-        Run {
+    /// Ends a run; nobody waits for the answer, as it may have ended by itself.
+    pub(super) async fn abort(&self, session: &str, run: &str) {
+        let _ = self.shared.abort(session, run).await;
+    }
+
+    /// Listens to a session from now on; one listener at a time.
+    pub(super) fn listen(&self, session: String) -> Listener {
+        let (tell, told) = mpsc::channel(EVENTS);
+        self.shared.table().listeners.insert(session.clone(), tell);
+        Listener {
             shared: Arc::clone(&self.shared),
-            id,
-            events,
+            session,
+            told,
+            heard: HashSet::new(),
         }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.shared.closed.is_cancelled()
     }
 
     pub(super) async fn closed(&self) {
@@ -230,7 +291,7 @@ async fn read(mut from: SplitStream<Socket>, shared: Arc<Shared>) {
     // Everybody who waits is told by the end of their channel.
     let mut table = shared.table();
     table.waiting.clear();
-    table.runs.clear();
+    table.listeners.clear();
 }
 
 async fn take(shared: &Arc<Shared>, mut frame: Value) {
@@ -243,12 +304,7 @@ async fn take(shared: &Arc<Shared>, mut frame: Value) {
                 let answer = if frame["ok"] == true {
                     Ok(frame["payload"].take())
                 } else {
-                    Err(frame["error"]["message"]
-                        .as_str()
-                        .unwrap_or("it refused")
-                        .chars()
-                        .take(500)
-                        .collect())
+                    Err(trouble(&frame["error"]))
                 };
                 let _ = tell.send(answer);
             }
@@ -261,31 +317,35 @@ async fn take(shared: &Arc<Shared>, mut frame: Value) {
             if !matches!(event.as_str(), "chat" | "agent") {
                 return;
             }
-            let Some(run) = payload["runId"].as_str().map(str::to_owned) else {
+            let (Some(run), Some(session)) = (payload["runId"].as_str(), payload["sessionKey"].as_str())
+            else {
                 return;
             };
-            let known = shared.table().runs.get(&run).cloned();
-            match known {
-                // A reader that is this far behind has stopped reading.
-                Some(tell) => drop(tell.try_send((event, payload))),
-                None => abort_foreign(shared, run, &payload).await,
-            }
+            let listener = shared.table().listeners.get(session).cloned();
+            let Some(listener) = listener else {
+                return abort_foreign(shared, session, run, &payload).await;
+            };
+            let run = run.to_owned();
+            // A listener that is this far behind has stopped listening.
+            drop(listener.try_send(Told { run, event, payload }));
         }
         _ => {}
     }
 }
 
-/// A run that nobody asked for: OpenClaw's own idea.
-async fn abort_foreign(shared: &Arc<Shared>, run: String, payload: &Value) {
-    let over = matches!(payload["state"].as_str(), Some("final" | "error" | "aborted"));
-    let Some(session) = payload["sessionKey"].as_str().filter(|_| !over) else {
-        return;
-    };
-    if !shared.table().remember(run.clone()) {
-        return;
+fn trouble(error: &Value) -> Trouble {
+    let message = error["message"].as_str().unwrap_or("it refused");
+    let message = message.chars().take(500).collect();
+    if error["retryable"] == true {
+        Trouble::Later(message)
+    } else {
+        Trouble::Refused(message)
     }
-    // Nobody waits for the answer: whether it was still running does not matter.
-    let _ = shared
-        .send("chat.abort", json!({"sessionKey": session, "runId": run}))
-        .await;
+}
+
+/// A run that nobody asked for: OpenClaw's own idea.
+async fn abort_foreign(shared: &Shared, session: &str, run: &str, payload: &Value) {
+    if !is_over(payload) && shared.table().remember(run.to_owned()) {
+        let _ = shared.abort(session, run).await;
+    }
 }

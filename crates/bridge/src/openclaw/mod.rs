@@ -1,8 +1,9 @@
 //! The real OpenClaw: started as its image says, spoken to over its own WebSocket, started again when it
 //! dies.
 //!
-//! It works on its own account when it can: it resumes a turn that a crash interrupted, and plans jobs. A
-//! run whose id is not one of our turns is aborted as soon as it shows; control refuses its model calls.
+//! It works on its own account when it can: it plans jobs, and resumes what a crash interrupted. A run in a
+//! session without a turn of ours is aborted as soon as it shows; control refuses its model calls. What it
+//! resumes while the interrupted turn is still ours is that turn's continuation.
 
 mod gateway;
 mod link;
@@ -81,7 +82,7 @@ impl Shared {
         let mut state = self.state.subscribe();
         let ready = async {
             match &*state
-                .wait_for(|state| matches!(state, State::Ready(_)))
+                .wait_for(|state| matches!(state, State::Ready(link) if !link.is_closed()))
                 .await
                 .ok()?
             {
@@ -95,7 +96,9 @@ impl Shared {
     async fn ask(&self, method: &str, parameters: serde_json::Value) -> Result<serde_json::Value, Refusal> {
         let not_ready = || Refusal::new("not_ready", "OpenClaw is still starting: ask again later");
         let link = self.ready().await.ok_or_else(not_ready)?;
-        link.request(method, parameters).await.map_err(Refusal::failed)
+        link.request(method, parameters)
+            .await
+            .map_err(|trouble| Refusal::failed(trouble.to_string()))
     }
 }
 
