@@ -3,24 +3,49 @@
 //! `control` serves these types, `openapi/public.json` is generated from them, and the client in
 //! [`client`] speaks them; nothing else defines the API.
 
+mod access_tokens;
 mod agents;
+mod audit;
 mod chat;
 pub mod client;
+mod devices;
 mod events;
 mod files;
+mod members;
+mod orgs;
+mod people;
 mod platform;
 mod problem;
 mod providers;
+mod tokens;
 mod usage;
 
+pub use access_tokens::{AccessToken, CreateAccessToken};
 pub use agents::{Agent, AgentList, CreateAgent, LimitsPatch, PatchAgent};
+pub use audit::{AuditFault, AuditFaultKind, AuditList, AuditRecord, AuditVerdict, OCSF_VERSION, ocsf};
 pub use chat::{ChatRequest, Message, MessageList, Role, Session, SessionList, ToolCall, Turn, TurnState};
 pub use creel_domain::ProviderKind;
+pub use devices::{
+    ApproveDevice, AskForDevice, Device, DeviceAuthorization, DeviceCode, DeviceList, DeviceRequest,
+    DeviceToken, TokenType, UserCode,
+};
 pub use events::{Event, EventList};
 pub use files::{Entry, EntryKind, EntryList, Exec, ExecResult, LogLine};
+pub use members::{
+    AcceptInvitation, CreateInvitation, Invitation, InvitationList, Joined, Member, MemberList,
+    NewInvitation, PatchMember,
+};
+pub use orgs::{Org, OrgList};
+pub use people::{
+    BrowserSession, BrowserSessionList, ConfirmReset, ConfirmSignUp, ConfirmTotp, Me, MyOrg, Proof,
+    RecoveryCodes, ResetPassword, SecondFactor, Secret, SetEmail, SetPassword, SignIn, SignInOptions,
+    SignInResult, SignOutEverywhere, SignUp, SignUpMode, SignedIn, SwitchOrg, TotpEnrolment, VerifyEmail,
+    WantedToken,
+};
 pub use platform::{Host, Identity, Image, ImageList, ImageProgress, SignInLink, Version};
 pub use problem::{ErrorCode, Problem};
 pub use providers::{AddProvider, Provider, ProviderList, ProviderTest};
+pub use tokens::{CreateToken, NewToken, Token, TokenList};
 pub use usage::{UsageGroup, UsageReport, UsageRow};
 
 /// Header that makes a create safe to send again: 1 to 128 visible ASCII characters, kept 24 hours.

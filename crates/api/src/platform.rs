@@ -1,6 +1,8 @@
 //! Who is asking, and what they are asking.
 
-use creel_domain::{ImageName, OrgId, UserId};
+use std::collections::BTreeSet;
+
+use creel_domain::{ImageName, MemberRole, OrgId, Scope, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,6 +20,9 @@ pub struct Identity {
     pub org_name: String,
     pub user: UserId,
     pub user_name: String,
+    pub role: MemberRole,
+    /// What the caller may do here and now.
+    pub scopes: BTreeSet<Scope>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

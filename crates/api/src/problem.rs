@@ -14,6 +14,10 @@ pub struct Problem {
     pub code: ErrorCode,
     /// What is wrong this time, and what to do next.
     pub detail: String,
+    /// The code once more, where OAuth has that name for it: clients of OAuth look for it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub error: Option<ErrorCode>,
     /// Names this request in the server's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -62,10 +66,16 @@ codes! {
     InvalidJson = "invalid_json", 400, "The body is not the JSON that was expected";
     Unauthenticated = "unauthenticated", 401, "Who is asking is not known";
     Forbidden = "forbidden", 403, "This may not be done";
+    OrgSuspended = "org_suspended", 403, "The org is suspended";
     NotFound = "not_found", 404, "There is no such thing";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
     NameTaken = "name_taken", 409, "The name is taken";
     Conflict = "conflict", 409, "It clashes with what is there";
+    AuthorizationPending = "authorization_pending", 400, "Nobody has decided yet";
+    SlowDown = "slow_down", 400, "It is asked too often";
+    AccessDenied = "access_denied", 400, "It was denied";
+    ExpiredToken = "expired_token", 400, "The code is good no more";
+    TooManyAttempts = "too_many_attempts", 429, "Too many attempts";
     AgentNotRunning = "agent_not_running", 409, "The agent does not run";
     IdempotencyMismatch = "idempotency_mismatch", 409, "The key was used for another request";
     IdempotencyInProgress = "idempotency_in_progress", 409, "The first request with this key is under way";
@@ -81,6 +91,7 @@ codes! {
     DiskFull = "disk_full", 507, "The volume is full";
     LimitReached = "limit_reached", 409, "A limit of the platform is reached";
     Busy = "busy", 429, "Too much is under way";
+    RateLimited = "rate_limited", 429, "Too many requests";
     AgentUnreachable = "agent_unreachable", 502, "The agent does not answer";
     AgentFailed = "agent_failed", 502, "The agent failed";
     AgentNotReady = "agent_not_ready", 503, "The agent was not ready in time";
@@ -91,6 +102,17 @@ codes! {
     Internal = "internal", 500, "Something went wrong inside";
 }
 
+impl ErrorCode {
+    /// Whether RFC 6749 or RFC 8628 has the same code.
+    fn is_of_oauth(self) -> bool {
+        use ErrorCode::*;
+        matches!(
+            self,
+            AuthorizationPending | SlowDown | AccessDenied | ExpiredToken | InvalidRequest
+        )
+    }
+}
+
 impl Problem {
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self {
@@ -99,6 +121,7 @@ impl Problem {
             status: code.status(),
             code,
             detail: detail.into(),
+            error: code.is_of_oauth().then_some(code),
             request_id: None,
         }
     }

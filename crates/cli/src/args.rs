@@ -44,6 +44,9 @@ pub(crate) enum Command {
     Up(up::UpArgs),
     /// Stop the Creel of this host
     Down(up::DownArgs),
+    /// Look at the database that holds Creel's state, and bring it up to date
+    #[command(subcommand)]
+    Db(up::DbCommand),
     /// Check whether this host can run Creel
     Doctor(commands::doctor::DoctorArgs),
     /// Make, list, change, start, stop and delete agents
@@ -67,6 +70,41 @@ pub(crate) enum Command {
     /// List, build and remove the images that agents run from
     #[command(subcommand)]
     Image(commands::image::ImageCommand),
+    /// List members of the org, give them roles, remove them
+    #[command(subcommand)]
+    Member(commands::member::MemberCommand),
+    /// Invite one person into the org
+    Invite(commands::member::InviteArgs),
+    /// Accept an invitation
+    Join(commands::member::JoinArgs),
+    /// Make, list and revoke API tokens
+    #[command(subcommand)]
+    Token(commands::token::TokenCommand),
+    /// Sign in with address and password, and keep a token for it
+    Login(commands::login::LoginArgs),
+    /// Set your password
+    Password(commands::account::PasswordArgs),
+    /// Say where you read mail
+    Email(commands::account::EmailArgs),
+    /// Ask for a code of an app at sign-in, or stop asking
+    #[command(subcommand)]
+    Totp(commands::account::TotpCommand),
+    /// List and end the browsers in which you are signed in
+    #[command(subcommand)]
+    Session(commands::account::SessionCommand),
+    /// Let this computer in as a device: it shows a code that somebody approves
+    Pair(commands::device::PairArgs),
+    /// Approve, list and remove devices
+    #[command(subcommand)]
+    Device(commands::device::DeviceCommand),
+    /// Show who did what, and prove that nothing of it was changed
+    #[command(subcommand)]
+    Audit(commands::audit::AuditCommand),
+    /// List, suspend and resume orgs; for operators of the platform
+    #[command(subcommand)]
+    Org(commands::org::OrgCommand),
+    /// Say who you are and what you may do
+    Whoami,
     /// Print a link that opens the web page once
     SignIn,
     /// Print the versions of this program and of the server

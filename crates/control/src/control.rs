@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use creel_api::ErrorCode;
+use creel_api::{ErrorCode, SignUpMode};
 use creel_daemon::{Clock, Shutdown};
 use creel_domain::{
     Agent, AgentId, AgentState, BridgeHealth, Deadlines, Intent, Name, Observed, OrgId, SandboxId,
@@ -17,9 +17,16 @@ use creel_store::Store;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
+    PublicUrl,
     http::failure::{Answer, Failure},
+    issuers::Issuers,
+    limits::Limits,
+    mail::Mailer,
+    passwords::Passwords,
     reconcile::{Looker, Nudges, Told},
+    refusals::Refusals,
     sightings::Sightings,
+    signing::Signing,
     turns::Turns,
     uplink::Ledger,
 };
@@ -41,6 +48,16 @@ pub(crate) struct Control {
     pub(crate) turns: Arc<Turns>,
     pub(crate) models: Models,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) passwords: Passwords,
+    pub(crate) mailer: Mailer,
+    pub(crate) public_url: PublicUrl,
+    pub(crate) sign_up: SignUpMode,
+    pub(crate) signing: Signing,
+    pub(crate) issuers: Issuers,
+    pub(crate) limits: Limits,
+    pub(crate) refusals: Refusals,
+    /// Older entries of audit trails are removed; none: they are kept.
+    pub(crate) audit_retention_days: Option<u32>,
     /// Whose sandbox is whose, so that a report finds its agent.
     pub(crate) owners: Mutex<HashMap<SandboxId, Who>>,
 }

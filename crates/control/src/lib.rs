@@ -6,6 +6,10 @@
 //! reconcile ◀─────────────┘            brings sandboxes there, through the supervisor
 //! turns ─▶ bridge                      messages to their end, through crashes
 //! uplink ◀─ sandbox                    model calls and the refusal of everything else
+//! mail                                 what waits in the store, to people
+//! limits, refusals                     how often somebody may ask, and who was refused
+//! signing, issuers, jwt                tokens that others can check, and those that others make
+//! housekeeping                         what is done now and then
 //! ```
 //!
 //! What was seen of the world is in [`sightings`] and in memory only; what people were promised is in the
@@ -13,17 +17,30 @@
 #![forbid(unsafe_code)]
 
 mod control;
+mod housekeeping;
 mod http;
+mod issuers;
+mod jwt;
+mod limits;
+mod mail;
 mod operations;
+mod passwords;
+mod public_url;
 mod reconcile;
+mod refusals;
 mod service;
 mod sightings;
+mod signing;
 #[cfg(test)]
 mod tests;
 mod turns;
 mod uplink;
 
+pub use creel_api::SignUpMode;
 pub use http::openapi;
-pub use service::{Error, Handle, Options, Service, run};
+pub use issuers::{IssuerKeys, JwtIssuer, SHARED_SECRET_BYTES};
+pub use mail::BadMail;
+pub use public_url::{BadPublicUrl, PublicUrl};
+pub use service::{Error, Handle, Options, People, Service, run};
 
 pub(crate) use control::{Control, Who};

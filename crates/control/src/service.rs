@@ -1,9 +1,12 @@
 //! Control as a component: options in, a service that runs, a handle for whoever started it.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use creel_daemon::{Clock, ServeOptions, Shutdown};
-use creel_domain::Deadlines;
+use creel_domain::{Actor, Deadlines, Rates};
 use creel_models::Models;
 use creel_protocol::{Bridges, Layout, Supervisor};
 use creel_store::Store;
@@ -11,9 +14,13 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Control,
+    BadPublicUrl, Control, PublicUrl, SignUpMode, housekeeping,
     http::{self, failure::Failure},
-    operations::sign_in,
+    issuers::{Issuers, JwtIssuer, fetch},
+    limits::Limits,
+    mail::{self, BadMail, Mailer, Post, SENDERS},
+    operations::{sign_in, tokens},
+    passwords::{Cost, Passwords},
     reconcile,
     uplink::{self, Directory, Ledger},
 };
@@ -27,7 +34,56 @@ pub struct Options {
     pub bridges: Arc<dyn Bridges>,
     pub clock: Arc<dyn Clock>,
     pub deadlines: Deadlines,
+    pub people: People,
     pub shutdown: Shutdown,
+    /// Whose JWTs are accepted besides our own.
+    pub jwt_issuers: Vec<JwtIssuer>,
+    /// How often callers may ask; none: as often as they like.
+    pub rates: Option<Rates>,
+    /// Older entries of audit trails are removed; none: they are kept.
+    pub audit_retention_days: Option<u32>,
+}
+
+/// How people get in, and how mail reaches them.
+#[derive(Clone, Default)]
+pub struct People {
+    pub sign_up: SignUpMode,
+    /// Where people reach this Creel; none: at its listener, on this host.
+    pub public_url: Option<PublicUrl>,
+    /// `smtps://user:password@host`; none: mails become files in the data directory.
+    pub smtp_url: Option<String>,
+    /// Who mails come from; none: `creel` at the public address.
+    pub mail_from: Option<String>,
+}
+
+/// Without the mail server's password.
+impl std::fmt::Debug for People {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("People")
+            .field("sign_up", &self.sign_up)
+            .field("public_url", &self.public_url)
+            .field("mail_from", &self.mail_from)
+            .finish_non_exhaustive()
+    }
+}
+
+impl People {
+    /// Whether a service could be made with it.
+    pub fn check(&self) -> Result<(), BadMail> {
+        let layout = Layout::new("/");
+        let from = self.mail_from.as_deref().unwrap_or("creel@localhost");
+        Post::new(self.smtp_url.as_deref(), from, layout.mail()).map(drop)
+    }
+
+    fn post(&self, url: &PublicUrl, layout: &Layout) -> Result<Post, BadMail> {
+        let from = match &self.mail_from {
+            Some(from) => from.clone(),
+            // An address in brackets is none that everybody understands.
+            None if url.host().contains(':') => "creel@localhost".to_owned(),
+            None => format!("Creel <creel@{}>", url.host()),
+        };
+        Post::new(self.smtp_url.as_deref(), &from, layout.mail())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +92,10 @@ pub enum Error {
     Store(#[from] creel_store::Error),
     #[error("the client for model providers could not be made")]
     Models(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Mail(#[from] BadMail),
+    #[error(transparent)]
+    PublicUrl(#[from] BadPublicUrl),
     #[error("{0}")]
     Refused(String),
 }
@@ -73,8 +133,19 @@ impl Service {
             bridges,
             clock,
             deadlines,
+            people,
             shutdown,
+            jwt_issuers,
+            rates,
+            audit_retention_days,
         } = options;
+        let first = store.platform().first_owner().await?;
+        let http = fetch::client().map_err(|error| Error::Refused(error.to_string()))?;
+        let public_url = match &people.public_url {
+            Some(url) => url.clone(),
+            None => here(&listener)?,
+        };
+        let mailer = Mailer::new(people.post(&public_url, &layout)?);
         store.platform().first_owner().await?;
         let interrupted = store.platform().interrupt_open_calls().await?;
         if interrupted > 0 {
@@ -88,6 +159,10 @@ impl Service {
         let control = Arc::new(Control {
             models,
             ledger,
+            passwords: Passwords::new(COST),
+            mailer,
+            public_url,
+            sign_up: people.sign_up,
             turns,
             store,
             clock,
@@ -96,10 +171,15 @@ impl Service {
             deadlines,
             shutdown,
             sightings: Arc::default(),
+            signing: Default::default(),
+            issuers: Issuers::new(jwt_issuers, first.org, &http),
             looker: Default::default(),
             nudges: Default::default(),
             told: Default::default(),
             owners: Default::default(),
+            limits: Limits::new(rates),
+            refusals: Default::default(),
+            audit_retention_days,
         });
         // Before the ways out open: a sandbox may be in the middle of a turn.
         for stored in control.store.platform().running_turns().await? {
@@ -130,6 +210,10 @@ impl Service {
             AbortOnDropHandle::new(uplink),
             AbortOnDropHandle::new(tokio::spawn(reconcile::run(Arc::clone(&control)))),
         );
+        let mails: Vec<_> = (0..SENDERS)
+            .map(|_| AbortOnDropHandle::new(tokio::spawn(mail::run(Arc::clone(&control)))))
+            .collect();
+        let keeper = AbortOnDropHandle::new(tokio::spawn(housekeeping::run(Arc::clone(&control))));
         let shutdown = control.shutdown.clone();
         let server = creel_daemon::serve(
             listener,
@@ -141,11 +225,36 @@ impl Service {
             () = server => {}
             ended = uplink => ended_early("the ways out of the sandboxes", ended)?,
             ended = reconciler => ended_early("the reconciler", ended)?,
+            (ended, ..) = futures_util::future::select_all(mails) => ended_early("the sender of mails", ended)?,
         }
         control.turns.drain().await;
         control.ledger.flush().await;
+        // It has heard of the end as well, and says what it still has to say.
+        let _ = keeper.await;
         Ok(())
     }
+}
+
+/// What a password costs to check. Stories that do it often would wait for it more than for anything else.
+#[cfg(not(test))]
+const COST: Cost = Cost::OWASP;
+#[cfg(test)]
+const COST: Cost = Cost {
+    memory_kib: 8,
+    passes: 1,
+    lanes: 1,
+};
+
+/// The listener's own address, as a browser on this host reaches it.
+fn here(listener: &TcpListener) -> Result<PublicUrl, Error> {
+    let bound = listener
+        .local_addr()
+        .map_err(|error| Error::Refused(format!("the listener has no address: {error}")))?;
+    let address = match bound.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    Ok(format!("http://{}", SocketAddr::new(address, bound.port())).parse()?)
 }
 
 fn ended_early(what: &str, ended: Result<(), tokio::task::JoinError>) -> Result<(), Error> {
@@ -171,21 +280,18 @@ impl Handle {
             return Ok(None);
         }
         let owner = platform.first_owner().await?;
-        let secret = sign_in::secret("creel_")?;
-        platform
-            .add_token(
-                owner.org,
-                owner.user,
-                "creel up".to_owned(),
-                sign_in::hash(&secret),
-            )
-            .await?;
+        let secret = sign_in::secret(tokens::PREFIX)?;
+        let token = creel_store::NewToken::whole(owner.user, "creel up", sign_in::hash(&secret));
+        self.0.store.org(owner.org).add_token(token).await?;
         Ok(Some(secret))
     }
 
     /// The path of a one-time sign-in link for the first owner.
     pub async fn sign_in_path(&self) -> Result<String, Error> {
         let owner = self.0.store.platform().first_owner().await?;
-        Ok(sign_in::link_for(&self.0, owner.org, owner.user).await?.path)
+        let actor = Arc::new(Actor::platform());
+        Ok(sign_in::link_for(&self.0, owner.org, owner.user, actor)
+            .await?
+            .path)
     }
 }

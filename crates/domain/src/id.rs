@@ -148,6 +148,16 @@ ids! {
     EventId = "evt", "an event";
     /// One API token (its name in lists, not its secret).
     TokenId = "tok", "a token";
+    /// One device that was let in.
+    DeviceId = "dev", "a device";
+    /// Who a user is elsewhere.
+    IdentityId = "idn", "an identity";
+    /// One invitation into an org.
+    InvitationId = "inv", "an invitation";
+    /// One sign-in of one browser.
+    BrowserSessionId = "bse", "a browser session";
+    /// One mail that waits to be sent.
+    MailId = "mail", "a mail";
     /// One configured model provider.
     ProviderId = "prv", "a provider";
 }

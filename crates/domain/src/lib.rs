@@ -3,7 +3,12 @@
 //! Pure by rule: nothing here reads a clock, draws a random number, does I/O or awaits. Time and
 //! randomness come in as arguments, so every decision can be tested as a table.
 
+mod access;
 mod agent;
+mod attempts;
+mod audit;
+mod browser_session;
+mod email;
 mod health;
 mod id;
 mod limits;
@@ -11,21 +16,31 @@ mod model;
 mod money;
 mod name;
 mod observed;
+mod password;
+mod rate;
 mod reconcile;
 mod sandbox;
 mod session;
 mod turn;
 
+pub use access::{BadRole, BadScope, MemberRole, Scope};
 pub use agent::{Agent, AgentFiles, AgentSpec, AgentState, FileTooLong, Intent, Runtime};
+pub use attempts::{Attempts, Patience};
+pub use audit::{AUDIT_DETAILS, AUDIT_TEXT_CHARS, Act, ActResult, Actor, ActorKind, AuditEntry};
+pub use browser_session::{BrowserSessionAge, Shown, Verdict};
+pub use email::{BadEmail, Email};
 pub use health::{BridgeHealth, RuntimeHealth, RuntimeState};
 pub use id::{
-    AgentId, BadId, CallId, EventId, MessageId, OrgId, ProviderId, SandboxId, TokenId, TurnId, UserId,
+    AgentId, BadId, BrowserSessionId, CallId, DeviceId, EventId, IdentityId, InvitationId, MailId, MessageId,
+    OrgId, ProviderId, SandboxId, TokenId, TurnId, UserId,
 };
 pub use limits::{BadLimits, Limits};
 pub use model::{BadModelName, ModelName, ProviderKind};
 pub use money::MicroUsd;
 pub use name::{BadName, Name};
 pub use observed::Observed;
+pub use password::{PasswordRules, WeakPassword};
+pub use rate::{Allowance, BadRates, Rate, RateClass, Rates};
 pub use reconcile::{Deadlines, Situation, Step, agent_state, next_steps};
 pub use sandbox::{Generation, ImageName, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
 pub use session::{BadSessionName, SessionName};

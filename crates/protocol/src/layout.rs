@@ -12,6 +12,7 @@
 //!     sandboxes/ID/in/        tiny tmpfs, bridge.sock
 //!     sandboxes/ID/out/       uplink.sock, owned by the unprivileged account
 //!     sandboxes/ID/etc/       spec.json
+//!   mail/                     0700, owned by the unprivileged account: mails that no server takes
 //!   logs/                     one file per process
 //! ```
 
@@ -76,6 +77,11 @@ impl Layout {
 
     pub fn lock(&self) -> PathBuf {
         self.run().join("up.lock")
+    }
+
+    /// Mails as files, where no server takes them.
+    pub fn mail(&self) -> PathBuf {
+        self.data.join("mail")
     }
 
     pub fn logs(&self) -> PathBuf {

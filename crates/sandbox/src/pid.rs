@@ -48,18 +48,35 @@ impl ZombieSweep {
 }
 
 fn dead_children() -> BTreeSet<i32> {
-    let us = std::process::id().to_string();
     let pids = crate::fs::names(std::path::Path::new("/proc"));
-    let is_dead_child = |pid: &i32| {
-        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-            let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
-            fields.next() == Some("Z") && fields.next() == Some(us.as_str())
-        })
-    };
     pids.iter()
         .filter_map(|name| name.parse().ok())
-        .filter(is_dead_child)
+        .filter(|pid| stat_of_child(pid).is_some_and(|stat| stat.starts_with('Z')))
         .collect()
+}
+
+/// Whether it is a child of ours that has begun to end, or has ended. The first process of a namespace
+/// takes its time in between, till all others are reaped, and is in none of its groups any more.
+pub(crate) fn is_ending_child(pid: u32) -> bool {
+    const FLAGS: usize = 6;
+    const EXITING: u32 = 4;
+    stat_of_child(pid)
+        .and_then(|stat| stat.split(' ').nth(FLAGS)?.parse::<u32>().ok())
+        .is_some_and(|flags| flags & EXITING != 0)
+}
+
+/// What the kernel says of a child of ours, from its state on, as in proc(5).
+fn stat_of_child(pid: impl std::fmt::Display) -> Option<String> {
+    let stat = stat(pid)?;
+    let parent = stat.split(' ').nth(1)?;
+    (parent.parse() == Ok(std::process::id())).then_some(stat)
+}
+
+/// What the kernel says of a process, from its state on, as in proc(5).
+fn stat(pid: impl std::fmt::Display) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name may hold anything.
+    Some(stat.rsplit_once(") ")?.1.to_owned())
 }
 
 /// A process, for as long as we look at it.
@@ -135,8 +152,7 @@ fn reap(fd: &OwnedFd) -> Option<i32> {
 /// When the process started, by the kernel's account.
 pub(crate) fn started_at(pid: u32) -> Option<Timestamp> {
     // The directory's times are those of its first look-up, so ask for the start in ticks since boot.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let ticks: i64 = stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()?;
+    let ticks: i64 = stat(pid)?.split(' ').nth(19)?.parse().ok()?;
     let per_second = i64::try_from(rustix::param::clock_ticks_per_second())
         .ok()?
         .max(1);

@@ -3,17 +3,27 @@
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod common;
 
-use std::{fs, sync::Arc};
+use std::{fs, process::Command, sync::Arc, time::Duration};
 
 use common::{DEADLINE, World, traces};
 use creel_domain::SandboxId;
 use creel_sandbox::{NoSteps, Presence, Steps, Work};
+use creel_testkit::rounds;
+use rustix::process::{Pid, Signal, kill_process};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_sandboxes_come_and_go_and_leave_nothing() {
     let Some(world) = World::new().await else { return };
     eprintln!("{:?}", world.chosen.tried);
     let before = traces(&world);
+    for _ in 0..rounds(1, 200) {
+        fifty_come_and_go(&world).await;
+        assert_eq!(traces(&world), before);
+    }
+}
+
+async fn fifty_come_and_go(world: &World) {
+    let before = traces(world);
     let ids: Vec<SandboxId> = (0..50).map(|_| world.id()).collect();
     for sandbox in &ids {
         let bundle = world.bundle(*sandbox, "guest sleep");
@@ -22,7 +32,7 @@ async fn fifty_sandboxes_come_and_go_and_leave_nothing() {
     let mut found = world.backend().list().await.expect("a list");
     found.sort();
     assert_eq!(found, ids);
-    assert_ne!(traces(&world), before, "the traces show what is there");
+    assert_ne!(traces(world), before, "the traces show what is there");
     for sandbox in &ids {
         assert!(
             matches!(world.backend().look(*sandbox).await, Ok(Presence::Running { .. })),
@@ -30,7 +40,62 @@ async fn fifty_sandboxes_come_and_go_and_leave_nothing() {
         );
         world.gone(*sandbox).await;
     }
+}
+
+/// A first process ends only when all others of its namespace are reaped. One of them is a child of a
+/// program that is stopped here, so that this moment, which else is short, lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_process_in_the_middle_of_its_end_is_waited_for() {
+    let Some(world) = World::new().await else { return };
+    let before = traces(&world);
+    let sandbox = world.id();
+    let bundle = world.bundle(sandbox, "guest sleep");
+    world.backend().start(&bundle, &NoSteps).await.expect("started");
+    let Ok(Presence::Running { pid: first, .. }) = world.backend().look(sandbox).await else {
+        panic!("it runs");
+    };
+    let mut parent = Command::new("nsenter")
+        .args(["--pid", "--target", &first.to_string(), "sleep", "1000"])
+        .spawn()
+        .expect("nsenter, of util-linux");
+    let pid = Pid::from_child(&parent);
+    let children = format!("/proc/{0}/task/{0}/children", parent.id());
+    until("it has a child", || {
+        fs::read_to_string(&children).is_ok_and(|text| !text.is_empty())
+    })
+    .await;
+    kill_process(pid, Signal::STOP).expect("stopped");
+    let first_pid = Pid::from_raw(i32::try_from(first).expect("a pid")).expect("a pid");
+    kill_process(first_pid, Signal::KILL).expect("killed");
+    // Version 1 takes it out of its groups at this moment; version 2 leaves it there.
+    let flags = || -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{first}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(6)?.parse().ok()
+    };
+    until("it is ending", || flags().is_some_and(|flags| flags & 4 != 0)).await;
+
+    let mut ended = world.backend().ended(sandbox);
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut ended).await;
+    kill_process(pid, Signal::CONT).expect("continued");
+    parent.wait().expect("its child is reaped");
+    assert!(early.is_err(), "it was said to have ended too early: {early:?}");
+    let ended = tokio::time::timeout(DEADLINE, ended).await.expect("it ends");
+    assert_eq!(ended.status, Some(128 + 9));
+    assert!(flags().is_none(), "it is reaped");
+    world.gone(sandbox).await;
     assert_eq!(traces(&world), before);
+}
+
+async fn until(what: &str, it_is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !it_is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(DEADLINE, wait).await.is_ok(),
+        "not so in time: {what}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

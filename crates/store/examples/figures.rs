@@ -1,5 +1,6 @@
-//! How fast accepting a turn and reading it back is, on the disk that holds the given directory (the
-//! temporary one when none is given): `cargo run --release -p creel-store --example figures -- DIR`.
+//! How fast accepting a turn and reading it back is, in the given PostgreSQL database, or on the disk that holds
+//! the given directory (the temporary one when none is given):
+//! `cargo run --release -p creel-store --example figures -- DIR | postgres://…`.
 
 use std::{
     sync::Arc,
@@ -8,19 +9,22 @@ use std::{
 
 use creel_daemon::SystemClock;
 use creel_domain::{AgentFiles, AgentSpec, Limits, Runtime, SessionName, TurnId};
-use creel_store::{MasterKey, NewAgent, Org, Store};
+use creel_store::{MasterKey, NewAgent, Org, Place};
 
 const RUN: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() {
-    let parent = std::env::args()
-        .nth(1)
-        .map_or_else(std::env::temp_dir, Into::into);
+    let named = std::env::args().nth(1);
+    let server = named.as_deref().filter(|named| named.starts_with("postgres"));
+    let parent = match (&named, server) {
+        (Some(named), None) => named.into(),
+        _ => std::env::temp_dir(),
+    };
     let home = tempfile::tempdir_in(parent).expect("a directory");
-    let path = home.path().join("figures.db");
+    let place = Place::parse(server, &home.path().join("figures.db")).expect("a place");
     let key = MasterKey::from_bytes([7; 32]);
-    let store = Store::open(&path, key, Arc::new(SystemClock)).expect("opens");
+    let store = place.open(key, Arc::new(SystemClock)).await.expect("opens");
     let org = store.org(store.platform().first_owner().await.expect("made").org);
     let spec = AgentSpec {
         runtime: Runtime::Lite,

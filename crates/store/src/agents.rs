@@ -1,10 +1,11 @@
 //! Agents: a change, the generation it raises and the event that tells of it are one transaction.
 
-use creel_domain::{Agent, AgentId, AgentSpec, Generation, Intent, Name, OrgId, SandboxId};
+use creel_domain::{Act, Agent, AgentId, AgentSpec, Generation, Intent, Name, OrgId, SandboxId};
 use serde_json::json;
 
 use crate::{
     Error, Org, Platform,
+    audit::record,
     events::append,
     idempotency::made,
     rows::{Row, values},
@@ -140,6 +141,30 @@ fn changed(before: &Agent, change: AgentChange, now: jiff::Timestamp) -> Result<
     Ok(Some(agent))
 }
 
+/// What a change is called, and which parts it concerns.
+fn told(before: &Agent, after: &Agent) -> Act {
+    let action = match (before.intent, after.intent) {
+        (_, Intent::Delete) => "agent.delete",
+        (Intent::Run, Intent::Stop) => "agent.stop",
+        (Intent::Stop, Intent::Run) => "agent.start",
+        _ if before.spec != after.spec => "agent.change",
+        _ => "agent.restart",
+    };
+    let mut act = Act::new(action).on("agent", after.id).named(&after.name);
+    let (old, new) = (&before.spec, &after.spec);
+    if old.model != new.model {
+        act = act.with("model", &new.model);
+    }
+    let changed = [
+        ("limits", old.limits != new.limits),
+        ("files", old.files != new.files),
+    ];
+    for (part, _) in changed.into_iter().filter(|(_, changed)| *changed) {
+        act = act.with(part, "changed");
+    }
+    act.with("revision", after.generation.0)
+}
+
 impl Org {
     pub async fn create_agent(&self, new: NewAgent) -> Result<Agent, Error> {
         let (key, now) = (self.key.clone(), self.store.now());
@@ -155,52 +180,52 @@ impl Org {
             created_at: now,
             changed_at: now,
         };
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    insert(tx, &agent).await?;
-                    let subject = agent.id.to_string();
-                    made(tx, agent.org, key.as_deref(), &subject).await?;
-                    let data = json!({ "name": agent.name, "runtime": agent.spec.runtime });
-                    append(tx, agent.org, "agent.created", &subject, &data, now).await?;
-                    Ok(agent)
-                })
+        self.write(move |tx| {
+            Box::pin(async move {
+                insert(tx, &agent).await?;
+                let subject = agent.id.to_string();
+                made(tx, agent.org, key.as_deref(), &subject).await?;
+                let data = json!({ "name": agent.name, "runtime": agent.spec.runtime });
+                append(tx, agent.org, "agent.created", &subject, &data, now).await?;
+                let act = Act::new("agent.create").on("agent", agent.id).named(&agent.name);
+                let act = act.with("runtime", agent.spec.runtime.as_str());
+                record(tx, agent.org, act.with("model", &agent.spec.model)).await?;
+                Ok(agent)
             })
-            .await
+        })
+        .await
     }
 
     pub async fn agent(&self, agent: AgentId) -> Result<Agent, Error> {
         let org = self.id;
-        self.store.read(move |tx| Box::pin(find(tx, org, agent))).await
+        self.read(move |tx| Box::pin(find(tx, org, agent))).await
     }
 
     pub async fn agent_by_name(&self, name: Name) -> Result<Agent, Error> {
         let org = self.id;
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = format!("SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND name = $2");
-                    let row = tx.row(&sql, values![org, &name]).await?;
-                    Ok(AgentRow::try_from(row.ok_or(Error::NotFound("agent"))?)?.0)
-                })
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = format!("SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND name = $2");
+                let row = tx.row(&sql, values![org, &name]).await?;
+                Ok(AgentRow::try_from(row.ok_or(Error::NotFound("agent"))?)?.0)
             })
-            .await
+        })
+        .await
     }
 
     /// Newest first; `before` is the last one of the page before.
     pub async fn agents(&self, before: Option<AgentId>, limit: u32) -> Result<Vec<Agent>, Error> {
         let org = self.id;
         let before = before.map_or(uuid::Uuid::max(), AgentId::uuid);
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = format!(
-                        "SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
-                    );
-                    list(tx, &sql, values![org, before, limit]).await
-                })
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM agents WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+                );
+                list(tx, &sql, values![org, before, limit]).await
             })
-            .await
+        })
+        .await
     }
 
     /// Applies a change if the agent is still at `expected` (any revision when none is given). A change
@@ -212,40 +237,40 @@ impl Org {
         change: AgentChange,
     ) -> Result<Agent, Error> {
         let (org, now) = (self.id, self.store.now());
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let before = find(tx, org, agent).await?;
-                    let current = before.generation;
-                    if expected.is_some_and(|expected| expected != current) {
-                        return Err(Error::RevisionMismatch { current });
-                    }
-                    let Some(agent) = changed(&before, change, now)? else {
-                        return Ok(before);
-                    };
-                    // The old generation again: on an engine with several writers, the second one loses.
-                    let sql = "UPDATE agents SET spec = $1, intent = $2, generation = $3, incarnation = $4,
+        self.write(move |tx| {
+            Box::pin(async move {
+                let before = find(tx, org, agent).await?;
+                let current = before.generation;
+                if expected.is_some_and(|expected| expected != current) {
+                    return Err(Error::RevisionMismatch { current });
+                }
+                let Some(agent) = changed(&before, change, now)? else {
+                    return Ok(before);
+                };
+                // The old generation again: on an engine with several writers, the second one loses.
+                let sql = "UPDATE agents SET spec = $1, intent = $2, generation = $3, incarnation = $4,
                                changed_at = $5 WHERE org_id = $6 AND id = $7 AND generation = $8";
-                    let values = values![
-                        serde_json::to_string(&agent.spec)?,
-                        intent_text(agent.intent),
-                        agent.generation,
-                        agent.incarnation,
-                        agent.changed_at,
-                        org,
-                        agent.id,
-                        current,
-                    ];
-                    if tx.run(sql, values).await? == 0 {
-                        return Err(Error::RevisionMismatch { current });
-                    }
-                    let data =
-                        json!({ "name": agent.name, "intent": agent.intent, "revision": agent.generation });
-                    append(tx, org, "agent.changed", &agent.id.to_string(), &data, now).await?;
-                    Ok(agent)
-                })
+                let values = values![
+                    serde_json::to_string(&agent.spec)?,
+                    intent_text(agent.intent),
+                    agent.generation,
+                    agent.incarnation,
+                    agent.changed_at,
+                    org,
+                    agent.id,
+                    current,
+                ];
+                if tx.run(sql, values).await? == 0 {
+                    return Err(Error::RevisionMismatch { current });
+                }
+                let data =
+                    json!({ "name": agent.name, "intent": agent.intent, "revision": agent.generation });
+                append(tx, org, "agent.changed", &agent.id.to_string(), &data, now).await?;
+                record(tx, org, told(&before, &agent)).await?;
+                Ok(agent)
             })
-            .await
+        })
+        .await
     }
 
     /// Removes an agent that is being deleted and whose sandbox is gone, with its turns and decisions.
@@ -259,40 +284,45 @@ impl Org {
     /// Removes a part of an agent's history, or at last the agent. Whether there is more to do.
     async fn forget_some(&self, agent: AgentId) -> Result<bool, Error> {
         let (org, now) = (self.id, self.store.now());
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    match find(tx, org, agent).await {
-                        Ok(found) if found.intent == Intent::Delete => {}
-                        Ok(_) | Err(Error::NotFound(_)) => return Ok(false),
-                        Err(error) => return Err(error),
-                    }
-                    let sql = "DELETE FROM turns WHERE org_id = $1 AND agent_id = $2 AND id IN (SELECT id FROM turns
+        self.write(move |tx| {
+            Box::pin(async move {
+                match find(tx, org, agent).await {
+                    Ok(found) if found.intent == Intent::Delete => {}
+                    Ok(_) | Err(Error::NotFound(_)) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+                let sql =
+                    "DELETE FROM turns WHERE org_id = $1 AND agent_id = $2 AND id IN (SELECT id FROM turns
                                WHERE org_id = $1 AND agent_id = $2 LIMIT $3)";
-                    if tx.run(sql, values![org, agent, FORGET_BATCH]).await? > 0 {
-                        return Ok(true);
-                    }
-                    let key = values![org, agent];
-                    tx.run("DELETE FROM egress_decisions WHERE org_id = $1 AND agent_id = $2", key).await?;
-                    tx.run("DELETE FROM agents WHERE org_id = $1 AND id = $2", key).await?;
-                    append(tx, org, "agent.deleted", &agent.to_string(), &json!({}), now).await?;
-                    Ok(false)
-                })
+                if tx.run(sql, values![org, agent, FORGET_BATCH]).await? > 0 {
+                    return Ok(true);
+                }
+                let key = values![org, agent];
+                tx.run(
+                    "DELETE FROM egress_decisions WHERE org_id = $1 AND agent_id = $2",
+                    key,
+                )
+                .await?;
+                tx.run("DELETE FROM agents WHERE org_id = $1 AND id = $2", key)
+                    .await?;
+                append(tx, org, "agent.deleted", &agent.to_string(), &json!({}), now).await?;
+                record(tx, org, Act::new("agent.forget").on("agent", agent)).await?;
+                Ok(false)
             })
-            .await
+        })
+        .await
     }
 }
 
 impl Platform {
     /// Every agent of every org.
     pub async fn all_agents(&self) -> Result<Vec<Agent>, Error> {
-        self.store
-            .read(|tx| {
-                Box::pin(async move {
-                    let sql = format!("SELECT {COLUMNS} FROM agents ORDER BY id");
-                    list(tx, &sql, values![]).await
-                })
+        self.read(|tx| {
+            Box::pin(async move {
+                let sql = format!("SELECT {COLUMNS} FROM agents ORDER BY id");
+                list(tx, &sql, values![]).await
             })
-            .await
+        })
+        .await
     }
 }

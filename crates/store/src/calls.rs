@@ -59,34 +59,34 @@ pub struct UsageSum {
 impl Platform {
     /// Opens a call of an agent that is there.
     pub async fn begin_call(&self, call: NewCall) -> Result<(), Error> {
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "INSERT INTO calls (id, org_id, agent_id, turn_id, provider, model, outcome, started_at)
+        let org = self.store.org(call.org);
+        org.write_one(move |tx| {
+            Box::pin(async move {
+                let sql =
+                    "INSERT INTO calls (id, org_id, agent_id, turn_id, provider, model, outcome, started_at)
                                SELECT $1, org_id, id, $2, $3, $4, 'open', $5 FROM agents
                                WHERE org_id = $6 AND id = $7";
-                    let values = values![
-                        call.id,
-                        call.turn,
-                        call.provider,
-                        &call.model,
-                        call.started_at,
-                        call.org,
-                        call.agent,
-                    ];
-                    match tx.run(sql, values).await? {
-                        0 => Err(Error::NotFound("agent")),
-                        _ => Ok(()),
-                    }
-                })
+                let values = values![
+                    call.id,
+                    call.turn,
+                    call.provider,
+                    &call.model,
+                    call.started_at,
+                    call.org,
+                    call.agent,
+                ];
+                match tx.run(sql, values).await? {
+                    0 => Err(Error::NotFound("agent")),
+                    _ => Ok(()),
+                }
             })
-            .await
+        })
+        .await
     }
 
     /// Ends an open call; one that has ended stays as it ended.
     pub async fn finish_call(&self, call: CallId, result: CallResult) -> Result<(), Error> {
-        self.store
-            .write(move |tx| {
+        self.write_one(move |tx| {
                 Box::pin(async move {
                     let (input, cached, output) = result.tokens.unwrap_or_default();
                     let sql = "UPDATE calls SET outcome = $1, has_usage = $2, input_tokens = $3,
@@ -111,14 +111,13 @@ impl Platform {
 
     /// At start: calls that were under way when the process died. How many there were.
     pub async fn interrupt_open_calls(&self) -> Result<usize, Error> {
-        self.store
-            .write(|tx| {
-                Box::pin(async move {
-                    let sql = "UPDATE calls SET outcome = 'interrupted' WHERE outcome = 'open'";
-                    Ok(tx.run(sql, values![]).await? as usize)
-                })
+        self.write_one(|tx| {
+            Box::pin(async move {
+                let sql = "UPDATE calls SET outcome = 'interrupted' WHERE outcome = 'open'";
+                Ok(tx.run(sql, values![]).await? as usize)
             })
-            .await
+        })
+        .await
     }
 }
 
@@ -171,33 +170,32 @@ impl Org {
             UsageBy::Model => ("model".to_owned(), "ASC"),
             UsageBy::Day => (format!("started_at / {DAY_MICROS}"), "DESC"),
         };
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let which = which(agent);
-                    let sql = format!(
-                        "SELECT {key} AS key, {SUMS} FROM calls WHERE {which}
+        self.read(move |tx| {
+            Box::pin(async move {
+                let which = which(agent);
+                let sql = format!(
+                    "SELECT {key} AS key, {SUMS} FROM calls WHERE {which}
                          GROUP BY 1 ORDER BY 1 {order} LIMIT {LISTED_SUMS}"
-                    );
-                    let rows = tx.rows(&sql, &range(org, from, to, agent)).await?;
-                    let mut sums = rows
-                        .iter()
-                        .map(|row| {
-                            let key = match by {
-                                UsageBy::Agent => row.id::<AgentId>("key")?.to_string(),
-                                UsageBy::Model => row.text("key")?.to_owned(),
-                                UsageBy::Day => day(row.int("key")?)?,
-                            };
-                            sum(row, key)
-                        })
-                        .collect::<Result<Vec<_>, Error>>()?;
-                    if by == UsageBy::Day {
-                        sums.reverse();
-                    }
-                    Ok(sums)
-                })
+                );
+                let rows = tx.rows(&sql, &range(org, from, to, agent)).await?;
+                let mut sums = rows
+                    .iter()
+                    .map(|row| {
+                        let key = match by {
+                            UsageBy::Agent => row.id::<AgentId>("key")?.to_string(),
+                            UsageBy::Model => row.text("key")?.to_owned(),
+                            UsageBy::Day => day(row.int("key")?)?,
+                        };
+                        sum(row, key)
+                    })
+                    .collect::<Result<Vec<_>, Error>>()?;
+                if by == UsageBy::Day {
+                    sums.reverse();
+                }
+                Ok(sums)
             })
-            .await
+        })
+        .await
     }
 
     /// The sum of all of them.
@@ -208,17 +206,16 @@ impl Org {
         agent: Option<AgentId>,
     ) -> Result<UsageSum, Error> {
         let org = self.id;
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = format!("SELECT {SUMS} FROM calls WHERE {}", which(agent));
-                    match tx.row(&sql, &range(org, from, to, agent)).await? {
-                        Some(row) => sum(&row, String::new()),
-                        None => Ok(UsageSum::default()),
-                    }
-                })
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = format!("SELECT {SUMS} FROM calls WHERE {}", which(agent));
+                match tx.row(&sql, &range(org, from, to, agent)).await? {
+                    Some(row) => sum(&row, String::new()),
+                    None => Ok(UsageSum::default()),
+                }
             })
-            .await
+        })
+        .await
     }
 }
 

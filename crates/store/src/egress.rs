@@ -43,37 +43,34 @@ impl Org {
         repeats: u64,
     ) -> Result<(), Error> {
         let (org, at) = (self.id, self.store.now());
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    // An agent that is gone by now leaves no trace behind.
-                    let sql =
-                        "INSERT INTO egress_decisions (org_id, agent_id, destination, rule, repeats, at)
+        self.write(move |tx| {
+            Box::pin(async move {
+                // An agent that is gone by now leaves no trace behind.
+                let sql = "INSERT INTO egress_decisions (org_id, agent_id, destination, rule, repeats, at)
                                SELECT org_id, id, $1, $2, $3, $4 FROM agents WHERE org_id = $5 AND id = $6";
-                    tx.run(sql, values![destination, rule, repeats, at, org, agent])
-                        .await?;
-                    let sql = "DELETE FROM egress_decisions WHERE org_id = $1 AND agent_id = $2 AND id <= (
+                tx.run(sql, values![destination, rule, repeats, at, org, agent])
+                    .await?;
+                let sql = "DELETE FROM egress_decisions WHERE org_id = $1 AND agent_id = $2 AND id <= (
                                SELECT id FROM egress_decisions WHERE org_id = $1 AND agent_id = $2
                                ORDER BY id DESC LIMIT 1 OFFSET $3)";
-                    tx.run(sql, values![org, agent, KEPT_DECISIONS]).await?;
-                    Ok(())
-                })
+                tx.run(sql, values![org, agent, KEPT_DECISIONS]).await?;
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 
     /// Newest first.
     pub async fn egress_decisions(&self, agent: AgentId, limit: u32) -> Result<Vec<EgressDecision>, Error> {
         let org = self.id;
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT destination, rule, repeats, at FROM egress_decisions
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT destination, rule, repeats, at FROM egress_decisions
                                WHERE org_id = $1 AND agent_id = $2 ORDER BY id DESC LIMIT $3";
-                    let rows = tx.rows(sql, values![org, agent, limit]).await?;
-                    rows.into_iter().map(EgressDecision::try_from).collect()
-                })
+                let rows = tx.rows(sql, values![org, agent, limit]).await?;
+                rows.into_iter().map(EgressDecision::try_from).collect()
             })
-            .await
+        })
+        .await
     }
 }

@@ -3,6 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use creel_domain::{Generation, Name};
+use tokio_postgres::error::SqlState;
+
+/// An engine's own words, for logs.
+pub(crate) type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -14,8 +18,20 @@ pub enum Error {
     RevisionMismatch { current: Generation },
     #[error("there are {most} {what} already, which is as many as there can be: delete one first")]
     LimitReached { what: &'static str, most: u64 },
+    #[error("too many codes were tried that nobody has: wait {minutes} minutes, then look at the code again")]
+    TooManyGuesses { minutes: i64 },
+    #[error("too many devices wait to be approved: approve or deny one, or try again in some minutes")]
+    TooManyDevicesAsk,
     #[error("it is being deleted")]
     Deleting,
+    #[error("an org needs an owner: make somebody else one first")]
+    LastOwner,
+    #[error("it is the only way in that you have: set a password or link another identity first")]
+    LastWayIn,
+    #[error("they belong to the org already")]
+    AlreadyMember,
+    #[error("only an owner may give or take the role owner, and only an owner or admin any other")]
+    NotYours,
     /// Somebody else has the idempotency key by now; what was tried is undone.
     #[error("another request with the same key has been faster: ask again for its answer")]
     KeyLost,
@@ -32,7 +48,7 @@ pub enum Error {
     #[error("the host's disk is full: free some space")]
     DiskFull,
     #[error("the database file is damaged: restore it from a backup")]
-    Damaged(#[source] Arc<rusqlite::Error>),
+    Damaged(#[source] Cause),
     #[error("the database {path} cannot be opened: check that the directory exists and belongs to Creel")]
     Open {
         path: PathBuf,
@@ -45,6 +61,29 @@ pub enum Error {
     WrongKey,
     #[error("the database failed")]
     Sqlite(#[source] Arc<rusqlite::Error>),
+    #[error("the database failed")]
+    Postgres(#[source] Arc<tokio_postgres::Error>),
+    #[error("the database server cannot be reached: check its address, and that it runs")]
+    Unreachable(#[source] Arc<tokio_postgres::Error>),
+    /// Nobody knows whether what was being saved is saved.
+    #[error(
+        "the connection to the database broke while it was saving: look whether it was done, then try again"
+    )]
+    Unsettled(#[source] Arc<tokio_postgres::Error>),
+    #[error("the database server refuses: check the address's user, password and database")]
+    Refused(#[source] Arc<tokio_postgres::Error>),
+    #[error("the database user may not {what}")]
+    NoRights { what: String },
+    #[error("the database server is no PostgreSQL from version 13 on with a database in UTF-8: use one")]
+    Server,
+    #[error("the target database holds data already: name an empty one")]
+    NotEmpty,
+    #[error("the table {0} came out different: nothing was copied, and the file is as it was")]
+    CopyDiffers(String),
+    #[error(
+        "a database is named by postgres://user:password@host/database, or by the absolute path of a file"
+    )]
+    Address,
     #[error("the database task ended early")]
     Interrupted,
 }
@@ -61,6 +100,34 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // The first two letters are the kind of error.
+        let code = error
+            .code()
+            .map(|code| code.code().to_owned())
+            .unwrap_or_default();
+        let error = Arc::new(error);
+        match code.as_str() {
+            "53100" => Self::DiskFull,
+            // No connection left, a lock or a statement that took too long.
+            "53300" | "55P03" | "57014" => Self::Busy,
+            "XX001" | "XX002" => Self::Damaged(error),
+            "3D000" => Self::Refused(error),
+            _ if code.starts_with("28") => Self::Refused(error),
+            // Shutting down, or starting.
+            _ if code.starts_with("57P") || code.starts_with("08") => Self::Unreachable(error),
+            "" if is_about_the_connection(&error) => Self::Unreachable(error),
+            _ => Self::Postgres(error),
+        }
+    }
+}
+
+fn is_about_the_connection(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    error.is_closed() || cause.is_some_and(|cause| cause.is::<std::io::Error>())
+}
+
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Self::Corrupt(error.to_string())
@@ -71,7 +138,11 @@ impl Error {
     /// Whether an insert failed because the row exists.
     pub(crate) fn is_duplicate(&self) -> bool {
         use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
-        let Self::Sqlite(error) = self else { return false };
+        let error = match self {
+            Self::Sqlite(error) => error,
+            Self::Postgres(error) => return error.code() == Some(&SqlState::UNIQUE_VIOLATION),
+            _ => return false,
+        };
         let code = error.sqlite_error().map(|error| error.extended_code);
         matches!(
             code,
@@ -81,8 +152,33 @@ impl Error {
 
     /// Whether a foreign key leads nowhere.
     pub(crate) fn is_dangling(&self) -> bool {
-        let Self::Sqlite(error) = self else { return false };
+        let error = match self {
+            Self::Sqlite(error) => error,
+            Self::Postgres(error) => return error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION),
+            _ => return false,
+        };
         let code = error.sqlite_error().map(|error| error.extended_code);
         code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+    }
+
+    /// Whether nothing was done, and the same might go well at once: it met another transaction on its way, or
+    /// lost its connection before the end.
+    pub(crate) fn is_by_chance(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Postgres(error) => matches!(
+                error.code(),
+                Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
+            ),
+            _ => false,
+        }
+    }
+
+    /// What chance is called when it strikes again and again.
+    pub(crate) fn after_many(self) -> Self {
+        match self {
+            Self::Postgres(_) => Self::Busy,
+            error => error,
+        }
     }
 }

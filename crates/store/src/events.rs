@@ -74,38 +74,35 @@ impl Org {
     /// Appends an event that comes with no other change.
     pub async fn append_event(&self, kind: &'static str, subject: String, data: Json) -> Result<(), Error> {
         let (org, at) = (self.id, self.store.now());
-        self.store
-            .write(move |tx| Box::pin(async move { append(tx, org, kind, &subject, &data, at).await }))
+        self.write(move |tx| Box::pin(async move { append(tx, org, kind, &subject, &data, at).await }))
             .await
     }
 
     /// Events after `after`, oldest first.
     pub async fn events(&self, after: u64, limit: u32) -> Result<Vec<LogEvent>, Error> {
         let org = self.id;
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT sequence, kind, subject, data, at FROM events
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT sequence, kind, subject, data, at FROM events
                                WHERE org_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
-                    let rows = tx.rows(sql, values![org, after, limit]).await?;
-                    rows.into_iter().map(LogEvent::try_from).collect()
-                })
+                let rows = tx.rows(sql, values![org, after, limit]).await?;
+                rows.into_iter().map(LogEvent::try_from).collect()
             })
-            .await
+        })
+        .await
     }
 
     /// The newest event's number; 0 before the first.
     pub async fn last_event(&self) -> Result<u64, Error> {
         let org = self.id;
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let row = tx
-                        .row("SELECT last_event FROM orgs WHERE id = $1", values![org])
-                        .await?;
-                    row.ok_or(Error::NotFound("org"))?.count("last_event")
-                })
+        self.read(move |tx| {
+            Box::pin(async move {
+                let row = tx
+                    .row("SELECT last_event FROM orgs WHERE id = $1", values![org])
+                    .await?;
+                row.ok_or(Error::NotFound("org"))?.count("last_event")
             })
-            .await
+        })
+        .await
     }
 }

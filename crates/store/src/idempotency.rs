@@ -53,73 +53,70 @@ impl Org {
     pub async fn claim_key(&self, key: String, request_hash: [u8; 32]) -> Result<Claim, Error> {
         let (org, now) = (self.id, self.store.now());
         let before = move |age: SignedDuration| now.saturating_sub(age).unwrap_or(now);
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "DELETE FROM idempotency WHERE org_id = $1 AND created_at < $2";
-                    tx.run(sql, values![org, before(KEPT)]).await?;
-                    let sql = "DELETE FROM idempotency WHERE org_id = $1 AND key = $2 AND status IS NULL
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM idempotency WHERE org_id = $1 AND created_at < $2";
+                tx.run(sql, values![org, before(KEPT)]).await?;
+                let sql = "DELETE FROM idempotency WHERE org_id = $1 AND key = $2 AND status IS NULL
                                AND subject IS NULL AND created_at < $3";
-                    tx.run(sql, values![org, key.as_str(), before(ABANDONED)]).await?;
-                    let sql = "INSERT INTO idempotency (org_id, key, request_hash, created_at)
+                tx.run(sql, values![org, key.as_str(), before(ABANDONED)]).await?;
+                let sql = "INSERT INTO idempotency (org_id, key, request_hash, created_at)
                                VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-                    let claimed = tx.run(sql, values![org, key.as_str(), request_hash, now]).await?;
-                    if claimed == 1 {
-                        return Ok(Claim::Mine);
-                    }
-                    let sql = "SELECT request_hash, created_at, subject, status, body FROM idempotency
+                let claimed = tx.run(sql, values![org, key.as_str(), request_hash, now]).await?;
+                if claimed == 1 {
+                    return Ok(Claim::Mine);
+                }
+                let sql = "SELECT request_hash, created_at, subject, status, body FROM idempotency
                                WHERE org_id = $1 AND key = $2";
-                    let Some(row) = tx.row(sql, values![org, key]).await? else {
-                        return Ok(Claim::InProgress);
-                    };
-                    if row.hash("request_hash")? != request_hash {
-                        return Ok(Claim::Mismatch);
-                    }
-                    let abandoned = row.time("created_at")? < before(ABANDONED);
-                    Ok(match row.maybe_int("status")?.map(u16::try_from) {
-                        None => match row.maybe_text("subject")? {
-                            Some(subject) if abandoned => Claim::Made {
-                                subject: subject.to_owned(),
-                            },
-                            _ => Claim::InProgress,
+                let Some(row) = tx.row(sql, values![org, key]).await? else {
+                    return Ok(Claim::InProgress);
+                };
+                if row.hash("request_hash")? != request_hash {
+                    return Ok(Claim::Mismatch);
+                }
+                let abandoned = row.time("created_at")? < before(ABANDONED);
+                Ok(match row.maybe_int("status")?.map(u16::try_from) {
+                    None => match row.maybe_text("subject")? {
+                        Some(subject) if abandoned => Claim::Made {
+                            subject: subject.to_owned(),
                         },
-                        Some(Ok(status)) => Claim::Answered {
-                            status,
-                            body: row.text("body")?.to_owned(),
-                        },
-                        Some(Err(_)) => return Err(Error::Corrupt("a status past all statuses".to_owned())),
-                    })
+                        _ => Claim::InProgress,
+                    },
+                    Some(Ok(status)) => Claim::Answered {
+                        status,
+                        body: row.text("body")?.to_owned(),
+                    },
+                    Some(Err(_)) => return Err(Error::Corrupt("a status past all statuses".to_owned())),
                 })
             })
-            .await
+        })
+        .await
     }
 
     /// Keeps the answer of a claimed key.
     pub async fn answer_key(&self, key: String, status: u16, body: String) -> Result<(), Error> {
         let org = self.id;
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "UPDATE idempotency SET status = $1, body = $2 WHERE org_id = $3 AND key = $4";
-                    tx.run(sql, values![status, body, org, key]).await?;
-                    Ok(())
-                })
+        self.write_one(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE idempotency SET status = $1, body = $2 WHERE org_id = $3 AND key = $4";
+                tx.run(sql, values![status, body, org, key]).await?;
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 
     /// Gives a claim back: what was tried did not happen.
     pub async fn release_key(&self, key: String) -> Result<(), Error> {
         let org = self.id;
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "DELETE FROM idempotency WHERE org_id = $1 AND key = $2 AND status IS NULL
+        self.write_one(move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM idempotency WHERE org_id = $1 AND key = $2 AND status IS NULL
                                AND subject IS NULL";
-                    tx.run(sql, values![org, key]).await?;
-                    Ok(())
-                })
+                tx.run(sql, values![org, key]).await?;
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 }

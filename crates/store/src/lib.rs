@@ -9,29 +9,62 @@
 
 mod access;
 mod agents;
+mod attempts;
+mod audit;
+mod browser_sessions;
 mod calls;
 mod database;
+mod devices;
 mod egress;
 mod error;
 mod events;
 mod idempotency;
+mod identities;
+mod mails;
+mod members;
 mod migrations;
+mod orgs;
+mod people;
+mod place;
+mod postgres;
 mod providers;
 mod rows;
 mod seal;
+mod second_factor;
+mod signing;
 mod sqlite;
 mod store;
+mod tokens;
 mod turns;
 mod tx;
 
-pub use access::{Access, FirstOwner, StoredToken};
+pub use access::{Access, FirstOwner};
 pub use agents::{AgentChange, MAX_AGENTS, NewAgent};
+pub use attempts::MAX_ATTEMPT_KEYS;
+pub use audit::{AuditFault, AuditFaultKind, AuditFilter, AuditVerdict, StoredEntry, audit_hash};
+pub use browser_sessions::{FoundBrowserSession, NewBrowserSession, StoredBrowserSession};
 pub use calls::{CallResult, NewCall, UsageBy, UsageSum};
+pub use devices::{
+    ApprovedDevice, DEVICE_REQUEST_FOR, DevicePoll, GUESSES_OF_ONE, LetInDevice, MAX_DEVICE_REQUESTS,
+    MAX_DEVICE_REQUESTS_OF_ONE, NewDeviceRequest, StoredDevice, StoredDeviceRequest,
+};
 pub use egress::{EgressDecision, KEPT_DECISIONS};
 pub use error::Error;
 pub use events::{KEPT_EVENTS, LogEvent};
 pub use idempotency::Claim;
+pub use identities::{MAX_IDENTITIES, Met, NewIdentity, StoredIdentity};
+pub use mails::{MAX_DEAD_MAILS, MAX_WAITING_MAILS, Mail, MailKind, Prepared};
+pub use members::{
+    INVITATION_FOR, Joined, MAX_INVITATIONS, MAX_MEMBERS, NewInvitation, StoredInvitation, StoredMember,
+};
+pub use orgs::StoredOrg;
+pub use people::{Membership, NewPerson, PasswordHash, Person, Purpose, SignedUp};
+pub use place::{Place, Schema};
+pub use postgres::{Address, CopiedTable, copy};
 pub use providers::{MAX_PROVIDERS, NewProvider, StoredProvider};
 pub use seal::{MasterKey, MasterKeyError};
+pub use second_factor::{HalfSession, NewTotp, StoredTotp};
+pub use signing::{NewSigningKey, SigningKey};
 pub use store::{Org, Platform, Store};
+pub use tokens::{MAX_TOKENS, NewToken, StoredToken};
 pub use turns::{SessionRow, StoredTurn};

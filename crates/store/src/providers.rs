@@ -1,12 +1,13 @@
 //! Configured model providers. Their keys go in sealed and come out only to make a call.
 
-use creel_domain::{Name, ProviderId, ProviderKind};
+use creel_domain::{Act, Name, ProviderId, ProviderKind};
 use jiff::Timestamp;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
     Error, Org,
+    audit::record,
     events::append,
     idempotency::made,
     rows::{Row, values},
@@ -108,32 +109,32 @@ impl Org {
             has_key: sealed.is_some(),
             created_at: now,
         };
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    insert(tx, org, &provider, sealed).await?;
-                    let subject = id.to_string();
-                    made(tx, org, key.as_deref(), &subject).await?;
-                    let data = json!({ "name": provider.name, "kind": provider.kind });
-                    append(tx, org, "provider.added", &subject, &data, now).await?;
-                    Ok(provider)
-                })
+        self.write(move |tx| {
+            Box::pin(async move {
+                insert(tx, org, &provider, sealed).await?;
+                let subject = id.to_string();
+                made(tx, org, key.as_deref(), &subject).await?;
+                let data = json!({ "name": provider.name, "kind": provider.kind });
+                append(tx, org, "provider.added", &subject, &data, now).await?;
+                let act = Act::new("provider.add").on("provider", id).named(&provider.name);
+                record(tx, org, act.with("kind", provider.kind)).await?;
+                Ok(provider)
             })
-            .await
+        })
+        .await
     }
 
     /// By name.
     pub async fn providers(&self) -> Result<Vec<StoredProvider>, Error> {
         let org = self.id;
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = format!("SELECT {COLUMNS} FROM providers WHERE org_id = $1 ORDER BY name");
-                    let rows = tx.rows(&sql, values![org]).await?;
-                    rows.iter().map(StoredProvider::try_from).collect()
-                })
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = format!("SELECT {COLUMNS} FROM providers WHERE org_id = $1 ORDER BY name");
+                let rows = tx.rows(&sql, values![org]).await?;
+                rows.iter().map(StoredProvider::try_from).collect()
             })
-            .await
+        })
+        .await
     }
 
     /// The provider and its opened key.
@@ -143,7 +144,6 @@ impl Org {
     ) -> Result<Option<(StoredProvider, Option<Zeroizing<String>>)>, Error> {
         let org = self.id;
         let found = self
-            .store
             .read(move |tx| {
                 Box::pin(async move {
                     let sql = format!("SELECT {COLUMNS} FROM providers WHERE org_id = $1 AND name = $2");
@@ -162,16 +162,17 @@ impl Org {
 
     pub async fn remove_provider(&self, name: Name) -> Result<(), Error> {
         let (org, now) = (self.id, self.store.now());
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "DELETE FROM providers WHERE org_id = $1 AND name = $2 RETURNING id";
-                    let row = tx.row(sql, values![org, &name]).await?;
-                    let removed: ProviderId = row.ok_or(Error::NotFound("provider"))?.id("id")?;
-                    let data = json!({ "name": name });
-                    append(tx, org, "provider.removed", &removed.to_string(), &data, now).await
-                })
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM providers WHERE org_id = $1 AND name = $2 RETURNING id";
+                let row = tx.row(sql, values![org, &name]).await?;
+                let removed: ProviderId = row.ok_or(Error::NotFound("provider"))?.id("id")?;
+                let data = json!({ "name": name });
+                append(tx, org, "provider.removed", &removed.to_string(), &data, now).await?;
+                let act = Act::new("provider.remove").on("provider", removed).named(&name);
+                record(tx, org, act).await
             })
-            .await
+        })
+        .await
     }
 }

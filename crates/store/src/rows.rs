@@ -3,8 +3,9 @@
 use std::{str::FromStr, sync::Arc};
 
 use creel_domain::{
-    AgentId, CallId, Generation, MicroUsd, ModelName, Name, OrgId, ProviderId, ProviderKind, SandboxId,
-    SessionName, TokenId, TurnId, UserId,
+    AgentId, BrowserSessionId, CallId, DeviceId, Email, Generation, IdentityId, InvitationId, MailId,
+    MicroUsd, ModelName, Name, OrgId, ProviderId, ProviderKind, SandboxId, SessionName, TokenId, TurnId,
+    UserId,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -41,8 +42,8 @@ into_value! {
     u16, int => Self::Int(int.into());
     // Counts past what a column holds are kept as the largest.
     u64, int => Self::Int(i64::try_from(int).unwrap_or(i64::MAX));
-    &str, text => Self::Text(text.to_owned());
-    String, text => Self::Text(text);
+    &str, text => Self::from(text.to_owned());
+    String, text => Self::Text(storable(text));
     Vec<u8>, bytes => Self::Bytes(bytes);
     [u8; 32], bytes => Self::Bytes(bytes.to_vec());
     Uuid, id => Self::Id(id);
@@ -53,14 +54,29 @@ into_value! {
     &SessionName, name => Self::Text(name.to_string());
     &ModelName, name => Self::Text(name.to_string());
     ProviderKind, kind => Self::Text(kind.to_string());
+    &Email, email => Self::Text(email.to_string());
     AgentId, id => Self::Id(id.uuid());
+    BrowserSessionId, id => Self::Id(id.uuid());
+    MailId, id => Self::Id(id.uuid());
     CallId, id => Self::Id(id.uuid());
+    DeviceId, id => Self::Id(id.uuid());
+    IdentityId, id => Self::Id(id.uuid());
+    InvitationId, id => Self::Id(id.uuid());
     OrgId, id => Self::Id(id.uuid());
     ProviderId, id => Self::Id(id.uuid());
     SandboxId, id => Self::Id(id.uuid());
     TokenId, id => Self::Id(id.uuid());
     TurnId, id => Self::Id(id.uuid());
     UserId, id => Self::Id(id.uuid());
+}
+
+/// PostgreSQL's texts hold every character but this one. Its picture stands for it, on every engine.
+fn storable(text: String) -> String {
+    if text.contains('\0') {
+        text.replace('\0', "\u{2400}")
+    } else {
+        text
+    }
 }
 
 impl<T: Into<Value>> From<Option<T>> for Value {
@@ -135,6 +151,13 @@ impl Row {
             _ => None,
         };
         uuid.map(Id::from).ok_or_else(|| odd(column, "is no id"))
+    }
+
+    pub(crate) fn maybe_id<Id: From<Uuid>>(&self, column: &str) -> Result<Option<Id>, Error> {
+        match self.value(column)? {
+            Value::Null => Ok(None),
+            _ => self.id(column).map(Some),
+        }
     }
 
     pub(crate) fn maybe_time(&self, column: &str) -> Result<Option<Timestamp>, Error> {

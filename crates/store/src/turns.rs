@@ -98,26 +98,25 @@ impl Org {
             status: TurnStatus::Running,
             created_at: now,
         };
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    if agents::find(tx, org, agent).await?.intent == Intent::Delete {
-                        return Err(Error::Deleting);
-                    }
-                    tx.run(
-                        "INSERT INTO turns (id, org_id, agent_id, session, message, status, created_at)
+        self.write(move |tx| {
+            Box::pin(async move {
+                if agents::find(tx, org, agent).await?.intent == Intent::Delete {
+                    return Err(Error::Deleting);
+                }
+                tx.run(
+                    "INSERT INTO turns (id, org_id, agent_id, session, message, status, created_at)
                          VALUES ($1, $2, $3, $4, $5, 'running', $6)",
-                        values![turn.id, org, agent, &turn.session, turn.message.as_str(), now],
-                    )
-                    .await?;
-                    let subject = turn.id.to_string();
-                    made(tx, org, key.as_deref(), &subject).await?;
-                    let data = json!({ "agent": agent, "session": turn.session });
-                    append(tx, org, "turn.started", &subject, &data, now).await?;
-                    Ok(turn)
-                })
+                    values![turn.id, org, agent, &turn.session, turn.message.as_str(), now],
+                )
+                .await?;
+                let subject = turn.id.to_string();
+                made(tx, org, key.as_deref(), &subject).await?;
+                let data = json!({ "agent": agent, "session": turn.session });
+                append(tx, org, "turn.started", &subject, &data, now).await?;
+                Ok(turn)
             })
-            .await
+        })
+        .await
     }
 
     /// Ends a running turn. `text` is what there is of an answer. False when it had ended before.
@@ -135,47 +134,44 @@ impl Org {
             TurnStatus::Cancelled { finished_at } => ("cancelled", text, None, finished_at),
             TurnStatus::Failed { failure, finished_at } => ("failed", text, Some(failure), finished_at),
         };
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "UPDATE turns SET status = $1, text = $2, tools = $3, failure_code = $4,
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE turns SET status = $1, text = $2, tools = $3, failure_code = $4,
                                failure_message = $5, finished_at = $6
                                WHERE org_id = $7 AND id = $8 AND status = 'running' RETURNING agent_id";
-                    let values = values![
-                        word,
-                        text,
-                        serde_json::to_string(&tools)?,
-                        failure.as_ref().map(|failure| failure.code.as_str()),
-                        failure.as_ref().map(|failure| failure.message.as_str()),
-                        at,
-                        org,
-                        turn,
-                    ];
-                    let Some(row) = tx.row(sql, values).await? else {
-                        return Ok(false);
-                    };
-                    let agent: AgentId = row.id("agent_id")?;
-                    let data = json!({ "agent": agent, "status": word, "failure": failure });
-                    append(tx, org, "turn.finished", &turn.to_string(), &data, at).await?;
-                    Ok(true)
-                })
+                let values = values![
+                    word,
+                    text,
+                    serde_json::to_string(&tools)?,
+                    failure.as_ref().map(|failure| failure.code.as_str()),
+                    failure.as_ref().map(|failure| failure.message.as_str()),
+                    at,
+                    org,
+                    turn,
+                ];
+                let Some(row) = tx.row(sql, values).await? else {
+                    return Ok(false);
+                };
+                let agent: AgentId = row.id("agent_id")?;
+                let data = json!({ "agent": agent, "status": word, "failure": failure });
+                append(tx, org, "turn.finished", &turn.to_string(), &data, at).await?;
+                Ok(true)
             })
-            .await
+        })
+        .await
     }
 
     pub async fn turn(&self, agent: AgentId, turn: TurnId) -> Result<StoredTurn, Error> {
         let org = self.id;
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = format!(
-                        "SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND agent_id = $2 AND id = $3"
-                    );
-                    let row = tx.row(&sql, values![org, agent, turn]).await?;
-                    row.ok_or(Error::NotFound("turn"))?.try_into()
-                })
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql =
+                    format!("SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND agent_id = $2 AND id = $3");
+                let row = tx.row(&sql, values![org, agent, turn]).await?;
+                row.ok_or(Error::NotFound("turn"))?.try_into()
             })
-            .await
+        })
+        .await
     }
 
     /// Turns of a session, newest first; `before` is the last one of the page before.
@@ -188,54 +184,51 @@ impl Org {
     ) -> Result<Vec<StoredTurn>, Error> {
         let org = self.id;
         let before = before.map_or(uuid::Uuid::max(), TurnId::uuid);
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = format!(
-                        "SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND agent_id = $2 AND session = $3
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND agent_id = $2 AND session = $3
                          AND id < $4 ORDER BY id DESC LIMIT $5"
-                    );
-                    list(tx, &sql, values![org, agent, &session, before, limit]).await
-                })
+                );
+                list(tx, &sql, values![org, agent, &session, before, limit]).await
             })
-            .await
+        })
+        .await
     }
 
     /// The agent's sessions, the latest used first; at most 1000.
     pub async fn sessions(&self, agent: AgentId) -> Result<Vec<SessionRow>, Error> {
         let org = self.id;
-        self.store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT session, COUNT(*) AS turns, MAX(created_at) AS last_at FROM turns
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT session, COUNT(*) AS turns, MAX(created_at) AS last_at FROM turns
                                WHERE org_id = $1 AND agent_id = $2 GROUP BY session
                                ORDER BY last_at DESC, session LIMIT $3";
-                    let rows = tx.rows(sql, values![org, agent, LISTED_SESSIONS]).await?;
-                    rows.into_iter()
-                        .map(|row| {
-                            Ok(SessionRow {
-                                session: row.parsed("session")?,
-                                turns: row.count("turns")?,
-                                last_at: row.time("last_at")?,
-                            })
+                let rows = tx.rows(sql, values![org, agent, LISTED_SESSIONS]).await?;
+                rows.into_iter()
+                    .map(|row| {
+                        Ok(SessionRow {
+                            session: row.parsed("session")?,
+                            turns: row.count("turns")?,
+                            last_at: row.time("last_at")?,
                         })
-                        .collect()
-                })
+                    })
+                    .collect()
             })
-            .await
+        })
+        .await
     }
 }
 
 impl Platform {
     /// Turns that were accepted and have not ended, oldest first.
     pub async fn running_turns(&self) -> Result<Vec<StoredTurn>, Error> {
-        self.store
-            .read(|tx| {
-                Box::pin(async move {
-                    let sql = format!("SELECT {COLUMNS} FROM turns WHERE status = 'running' ORDER BY id");
-                    list(tx, &sql, values![]).await
-                })
+        self.read(|tx| {
+            Box::pin(async move {
+                let sql = format!("SELECT {COLUMNS} FROM turns WHERE status = 'running' ORDER BY id");
+                list(tx, &sql, values![]).await
             })
-            .await
+        })
+        .await
     }
 }

@@ -1,52 +1,67 @@
 //! One transaction, as the nouns see it: a statement, its numbered values, rows back.
 //!
 //! Statements are written once for every engine: `$1` for the first value wherever it stands, `RETURNING`,
-//! `ON CONFLICT`; no function that only one engine has.
+//! `ON CONFLICT`; no function that only one engine has. A statement that failed ends its transaction: on
+//! PostgreSQL nothing after it would be done, so a body returns the error and never goes on.
 
-use rusqlite::{Connection, types::ValueRef};
+use std::{future::Future, pin::Pin};
 
 use crate::{
     Error,
+    audit::Acting,
+    postgres,
     rows::{Row, Value},
+    sqlite,
 };
 
+/// A noun's work in one transaction. It waits for its own statements and for nothing else.
+pub(crate) type Body<'t, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 't>>;
+
 pub(crate) struct Tx {
-    connection: Connection,
+    engine: Engine,
     /// Whether an event was appended.
     pub(crate) told: bool,
+    /// In whose name it writes; none: it only reads.
+    pub(crate) acting: Option<Acting>,
+}
+
+enum Engine {
+    Sqlite(sqlite::Session),
+    // Large next to the other one, and moved about.
+    Postgres(Box<postgres::Session>),
 }
 
 impl Tx {
-    pub(crate) fn new(connection: Connection) -> Self {
+    pub(crate) fn sqlite(session: sqlite::Session) -> Self {
         Self {
-            connection,
+            engine: Engine::Sqlite(session),
             told: false,
+            acting: None,
+        }
+    }
+
+    pub(crate) fn postgres(session: postgres::Session) -> Self {
+        Self {
+            engine: Engine::Postgres(Box::new(session)),
+            told: false,
+            acting: None,
         }
     }
 
     /// Runs a statement; how many rows it changed.
     pub(crate) async fn run(&mut self, sql: &str, values: &[Value]) -> Result<u64, Error> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        bind(&mut statement, values)?;
-        Ok(statement.raw_execute()? as u64)
+        match &mut self.engine {
+            Engine::Sqlite(session) => session.run(sql, values),
+            Engine::Postgres(session) => session.run(sql, values).await,
+        }
     }
 
     /// Runs a statement; all the rows that come of it. It is the statement that bounds them.
     pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        bind(&mut statement, values)?;
-        let columns: std::sync::Arc<[String]> = statement.column_names().map(str::to_owned).collect();
-        let mut found = Vec::new();
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            let values =
-                (0..columns.len()).map(|index| row.get_ref(index).map_err(Error::from).and_then(value));
-            found.push(Row::new(
-                std::sync::Arc::clone(&columns),
-                values.collect::<Result<_, _>>()?,
-            ));
+        match &mut self.engine {
+            Engine::Sqlite(session) => session.rows(sql, values),
+            Engine::Postgres(session) => session.rows(sql, values).await,
         }
-        Ok(found)
     }
 
     /// As [`Tx::rows`], for statements that give one row or none.
@@ -54,79 +69,19 @@ impl Tx {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
-    pub(crate) fn begin_write(&mut self) -> Result<(), Error> {
-        self.told = false;
-        self.control("BEGIN IMMEDIATE")
-    }
-
-    pub(crate) fn begin_read(&mut self) -> Result<(), Error> {
-        self.control("BEGIN")
-    }
-
-    pub(crate) fn savepoint(&mut self) -> Result<(), Error> {
-        self.control("SAVEPOINT body")
-    }
-
-    pub(crate) fn keep(&mut self) -> Result<(), Error> {
-        self.control("RELEASE body")
-    }
-
-    /// Undoes everything since the savepoint.
-    pub(crate) fn forget(&mut self) -> Result<(), Error> {
-        self.control("ROLLBACK TO body")?;
-        self.control("RELEASE body")
-    }
-
-    pub(crate) fn commit(&mut self) -> Result<(), Error> {
-        self.control("COMMIT")
-    }
-
-    /// Ends what is open, if anything is: some errors end the transaction by themselves.
-    pub(crate) fn roll_back(&mut self) {
-        if !self.connection.is_autocommit()
-            && let Err(error) = self.control("ROLLBACK")
-        {
-            tracing::error!(%error, "a transaction could not be rolled back");
+    /// For the threads that were made with a SQLite session.
+    pub(crate) fn sqlite_session(&mut self) -> &mut sqlite::Session {
+        match &mut self.engine {
+            Engine::Sqlite(session) => session,
+            Engine::Postgres(_) => unreachable!("SQLite's threads hold SQLite's sessions"),
         }
     }
 
-    fn control(&mut self, sql: &str) -> Result<(), Error> {
-        self.connection.prepare_cached(sql)?.raw_execute()?;
-        Ok(())
-    }
-}
-
-/// SQLite numbers `$5` by where it first stands, and takes the 5 for a name: bind by that name.
-fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value]) -> Result<(), Error> {
-    for index in 1..=statement.parameter_count() {
-        let number = statement
-            .parameter_name(index)
-            .and_then(|name| name.strip_prefix('$'))
-            .and_then(|number| number.parse::<usize>().ok());
-        let value = number.and_then(|number| values.get(number.wrapping_sub(1)));
-        let value =
-            value.ok_or_else(|| Error::Corrupt("a statement and its values do not fit".to_owned()))?;
-        match value {
-            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
-            Value::Int(int) => statement.raw_bind_parameter(index, int)?,
-            Value::Text(text) => statement.raw_bind_parameter(index, text)?,
-            Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes)?,
-            Value::Id(id) => statement.raw_bind_parameter(index, &id.as_bytes()[..])?,
+    /// For the pool that was made with PostgreSQL sessions.
+    pub(crate) fn postgres_session(&mut self) -> &mut postgres::Session {
+        match &mut self.engine {
+            Engine::Postgres(session) => session,
+            Engine::Sqlite(_) => unreachable!("PostgreSQL's pool holds PostgreSQL's sessions"),
         }
     }
-    Ok(())
-}
-
-fn value(value: ValueRef<'_>) -> Result<Value, Error> {
-    Ok(match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(int) => Value::Int(int),
-        ValueRef::Text(text) => Value::Text(
-            std::str::from_utf8(text)
-                .map_err(|_| Error::Corrupt("a text is not UTF-8".to_owned()))?
-                .to_owned(),
-        ),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
-        ValueRef::Real(_) => return Err(Error::Corrupt("a number with a fraction".to_owned())),
-    })
 }

@@ -320,7 +320,9 @@ async fn a_supervisor_killed_at_any_moment_leaves_nothing_stuck_or_orphaned() {
         tokio::time::timeout(DEADLINE, wait).await.expect("it answers");
     };
     // Moments spread over a start, which takes some 40 ms, and beyond.
-    for (round, wait_ms) in (1u64..).zip([0u64, 3, 6, 10, 15, 20, 25, 30, 35, 40, 60]) {
+    let moments = [0u64, 3, 6, 10, 15, 20, 25, 30, 35, 40, 60];
+    let last = creel_testkit::rounds(moments.len(), 1000) as u64;
+    for (round, wait_ms) in (1..=last).zip(moments.into_iter().cycle()) {
         let mut process = start_process(&world);
         answers().await;
         for number in 1..=3u128 {
@@ -336,7 +338,7 @@ async fn a_supervisor_killed_at_any_moment_leaves_nothing_stuck_or_orphaned() {
     let mut process = start_process(&world);
     answers().await;
     for number in 1..=3u128 {
-        until_running(&client, id(number), 11).await;
+        until_running(&client, id(number), last).await;
     }
     let pid = world.pid(id(1)).await;
     // Asked to end it leaves them alone; the next one finds the same process.
@@ -348,7 +350,7 @@ async fn a_supervisor_killed_at_any_moment_leaves_nothing_stuck_or_orphaned() {
     assert!(process.wait().expect("it ends").success());
     let mut process = start_process(&world);
     answers().await;
-    until_running(&client, id(1), 11).await;
+    until_running(&client, id(1), last).await;
     assert_eq!(world.pid(id(1)).await, pid);
     // The death of one that is no child of this supervisor is seen too.
     kill(pid);
@@ -359,7 +361,7 @@ async fn a_supervisor_killed_at_any_moment_leaves_nothing_stuck_or_orphaned() {
         )
     })
     .await;
-    until_running(&client, id(1), 11).await;
+    until_running(&client, id(1), last).await;
     for number in 1..=3u128 {
         put(&client, id(number), 99, Target::Gone).await;
         until_deleted(&client, id(number)).await;

@@ -4,12 +4,22 @@ mod bridge;
 mod crash;
 mod exec;
 mod files;
+mod postgres;
 mod provider;
 mod script;
 mod supervisor;
 
 pub use bridge::FakeBridges;
 pub use crash::CrashPoints;
+pub use postgres::PostgresDatabase;
 pub use provider::{FakeProvider, Heard, Plan, REPORTED, Reported};
 pub use script::{Act, Gate, Script, echo};
 pub use supervisor::FakeSupervisor;
+
+/// How often a heavy proof goes round: a sample, or in full under `just soak`.
+pub fn rounds(sample: usize, full: usize) -> usize {
+    match std::env::var_os("CREEL_SOAK") {
+        Some(_) => full,
+        None => sample,
+    }
+}

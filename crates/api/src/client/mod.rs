@@ -4,10 +4,15 @@
 //! was seen. Everything that is no stream ends within a stated time.
 
 mod agents;
+mod audit;
 mod chat;
 mod computer;
+mod devices;
 mod error;
 mod events;
+mod members;
+mod orgs;
+mod people;
 mod platform;
 mod providers;
 mod sse;
@@ -18,6 +23,7 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use audit::AuditQuery;
 pub use chat::{Numbered, TurnStream};
 pub use computer::ByteStream;
 pub use error::Error;

@@ -38,7 +38,7 @@ enum By {
     Day,
 }
 
-fn moment(text: &str) -> std::result::Result<Timestamp, String> {
+pub(crate) fn moment(text: &str) -> std::result::Result<Timestamp, String> {
     let day = || {
         text.parse::<Date>()
             .ok()?

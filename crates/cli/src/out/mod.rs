@@ -1,6 +1,7 @@
 //! What people and programs see: data on standard output, everything else on standard error.
 
 pub(crate) mod progress;
+pub(crate) mod secret;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod units;

@@ -19,7 +19,9 @@ use tokio::{
 use super::{
     backoff::Backoff,
     handover::{self, Told},
+    issuer::Issuer,
     log::Log,
+    people::PeopleArgs,
 };
 use crate::failure::{Failure, Result};
 
@@ -31,6 +33,9 @@ pub(super) struct Program {
     /// Control only: the public listener becomes its standard input.
     pub(super) listener: Option<TcpListener>,
     pub(super) token: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) people: PeopleArgs,
+    pub(super) issuer: Option<Issuer>,
     /// How long it may take to end when told.
     pub(super) patience: Duration,
 }
@@ -91,6 +96,8 @@ impl Program {
             .args(&self.args)
             .arg(format!("--parent={}", std::process::id()))
             .env_remove("CREEL_TOKEN")
+            .env_remove("CREEL_DATABASE")
+            .env_remove("CREEL_SMTP_URL")
             .env_remove("NOTIFY_SOCKET")
             .current_dir("/")
             // Ctrl-C on the terminal is for the parent alone, which ends its children in order.
@@ -103,6 +110,9 @@ impl Program {
             let (ours, theirs) = UnixStream::pair()?;
             let told = Told {
                 token: self.token.clone(),
+                database: self.database.clone(),
+                people: self.people.clone(),
+                issuer: self.issuer.clone(),
             };
             handover::send(&ours, &told)?;
             command

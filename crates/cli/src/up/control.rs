@@ -14,7 +14,7 @@ use creel_control::{Options, Service};
 use creel_daemon::{Shutdown, SystemClock};
 use creel_domain::{Deadlines, ImageName};
 use creel_protocol::{Layout, LocalBridges, Supervisor, SupervisorClient};
-use creel_store::{MasterKey, Store};
+use creel_store::{MasterKey, Place};
 
 use super::{
     account::{self, Account},
@@ -53,7 +53,8 @@ async fn serve(args: ControlArgs, listener: TcpListener, parent: &UnixStream, to
     let shutdown = Shutdown::on_signals()?;
     let layout = Layout::new(args.data);
     let key = MasterKey::load_or_create(&layout.master_key()).map_err(sentence)?;
-    let store = Store::open(&layout.database(), key, Arc::new(SystemClock)).map_err(sentence)?;
+    let place = Place::parse(told.database.as_deref(), &layout.database()).map_err(sentence)?;
+    let store = place.open(key, Arc::new(SystemClock)).await.map_err(sentence)?;
     let supervisor: Arc<dyn Supervisor> = Arc::new(SupervisorClient::new(layout.supervisor_socket()));
     let service = Service::new(Options {
         bridges: Arc::new(LocalBridges::new(layout.clone())),
@@ -63,7 +64,11 @@ async fn serve(args: ControlArgs, listener: TcpListener, parent: &UnixStream, to
         supervisor: Arc::clone(&supervisor),
         clock: Arc::new(SystemClock),
         deadlines: Deadlines::default(),
+        people: told.people.people()?,
+        jwt_issuers: told.issuer.map(Into::into).into_iter().collect(),
         shutdown: shutdown.clone(),
+        rates: args.bounds.rate_limit.0,
+        audit_retention_days: args.bounds.audit_retention.0,
     });
     let service = service.await.map_err(sentence)?;
     let handle = service.handle();

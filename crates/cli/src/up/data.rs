@@ -53,6 +53,7 @@ pub(super) fn prepare(layout: &Layout, account: Account) -> Result<()> {
         (layout.run(), 0o711, None),
         (layout.sandboxes(), 0o711, None),
         (layout.logs(), 0o700, None),
+        (layout.mail(), 0o700, Some(account)),
     ];
     for (path, mode, owner) in directories {
         directory(&path, mode, owner).map_err(|error| cannot("make", &path, &error))?;

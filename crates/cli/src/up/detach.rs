@@ -33,11 +33,20 @@ pub(super) fn run(args: &UpArgs, layout: &Layout) -> Result<()> {
         .arg(args.listen.to_string())
         .arg("--images")
         .arg(layout.images());
+    if let Some(database) = &args.database {
+        command.env("CREEL_DATABASE", database);
+    }
+    command.envs(args.people.environment());
+    command.envs(args.issuer.environment());
     if args.no_image_build {
         command.arg("--no-image-build");
     }
+    command.args(args.bounds.flags());
     if args.keep_sandboxes {
         command.arg("--keep-sandboxes");
+    }
+    if args.json {
+        command.arg("--json");
     }
     // A group of its own: Ctrl-C on this terminal is not for it.
     command
@@ -65,11 +74,12 @@ pub(super) fn run(args: &UpArgs, layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// The announcement is written in one piece and ends with the line about logs.
+/// The announcement is written in one piece: a line of JSON, or lines of which the last is about logs.
 fn read_block(stdout: impl Read, said: &mut String) -> Result<()> {
     let mut stdout = std::io::BufReader::new(stdout.take(ANNOUNCEMENT_BYTES));
     while std::io::BufRead::read_line(&mut stdout, said)? > 0 {
-        if said.lines().last().is_some_and(|line| line.starts_with("Logs: ")) {
+        let is_last = |line: &str| line.starts_with("Logs: ") || line.starts_with('{');
+        if said.lines().last().is_some_and(is_last) {
             break;
         }
     }

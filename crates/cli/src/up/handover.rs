@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::{issuer::Issuer, people::PeopleArgs};
+
 /// The longest line, in bytes.
 const LINE_BYTES: u64 = 16 * 1024;
 
@@ -15,6 +17,11 @@ const LINE_BYTES: u64 = 16 * 1024;
 pub(super) struct Told {
     /// The token in the owner's settings, if there is one: control says whether it is still good.
     pub(super) token: Option<String>,
+    /// The database's address, which may hold a password: no command line and no environment shows it.
+    pub(super) database: Option<String>,
+    pub(super) people: PeopleArgs,
+    /// Whose JWTs are accepted.
+    pub(super) issuer: Option<Issuer>,
 }
 
 /// From control, once it answers requests.

@@ -3,10 +3,12 @@
 use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
 use creel_protocol::Layout;
+use creel_store::Place;
 use rustix::process::Signal;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -21,9 +23,11 @@ use super::{
     data::{self, Lock},
     detach,
     handover::{self, Ready},
+    issuer::Issuer,
     notify,
     owner::Owner,
     preflight::{self, Verdict},
+    sentence,
 };
 use crate::{
     failure::{Failure, Result},
@@ -51,6 +55,10 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
     if let Some(images) = &args.images {
         layout = layout.with_images(data::absolute(images)?);
     }
+    // An address that cannot be read is better refused before anything is made.
+    Place::parse(args.database.as_deref(), &layout.database()).map_err(sentence)?;
+    args.people.people()?;
+    let issuer = args.issuer.read()?;
     data::check_version(&layout)?;
     data::check_reachable(layout.data(), account)?;
     let space = preflight::free_space(layout.data());
@@ -78,6 +86,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
         bridge: bridge::place(&layout.supervisor())?,
         account,
         layout,
+        issuer,
     };
     let owner = Owner::who_asked();
     // One thread: a child's death signal is tied to the thread that started it.
@@ -91,6 +100,7 @@ struct Host {
     layout: Layout,
     account: Account,
     bridge: std::path::PathBuf,
+    issuer: Option<Issuer>,
 }
 
 impl Host {
@@ -104,6 +114,9 @@ impl Host {
             log: self.layout.logs().join("supervisor.log"),
             listener: None,
             token: None,
+            database: None,
+            people: Default::default(),
+            issuer: None,
             patience: SUPERVISOR_PATIENCE,
         }
     }
@@ -113,12 +126,16 @@ impl Host {
         if args.no_image_build {
             common.push("--no-image-build".into());
         }
+        common.extend(args.bounds.flags().map(Into::into));
         Program {
             name: "control",
             args: common,
             log: self.layout.logs().join("control.log"),
             listener: Some(listener),
             token,
+            database: args.database.clone(),
+            people: args.people.clone(),
+            issuer: self.issuer.clone(),
             patience: CONTROL_PATIENCE,
         }
     }
@@ -169,7 +186,7 @@ async fn tree(
         tokio::select! {
             answer = &mut first, if !said => {
                 said = true;
-                match answer.and_then(|answer| announce(answer, &url, owner, host)) {
+                match answer.and_then(|answer| announce(answer, &url, owner, host, args.json)) {
                     Ok(()) => {
                         let _ = ready.send(true);
                         notify::ready();
@@ -240,7 +257,7 @@ async fn first_answer(
     })
 }
 
-fn announce(ready: Ready, url: &str, owner: &Owner, host: &Host) -> Result<()> {
+fn announce(ready: Ready, url: &str, owner: &Owner, host: &Host, json: bool) -> Result<()> {
     let settings = owner.path.as_deref();
     if let Some(token) = ready.token
         && let Err(error) = owner.write(url, token)
@@ -253,17 +270,46 @@ fn announce(ready: Ready, url: &str, owner: &Owner, host: &Host) -> Result<()> {
             "cannot write the token to {path}: {error}. Set HOME, or make room there"
         )));
     }
-    let mut text = format!(
-        "Creel runs at {url}\nSign in (opens once): {url}{}\n",
-        ready.sign_in
-    );
-    if let Some(path) = settings {
-        text.push_str(&format!("Settings of the command line: {}\n", path.display()));
-    }
-    text.push_str(&format!("Logs: {}\n", host.layout.logs().display()));
+    let said = Announcement {
+        url: url.to_owned(),
+        sign_in: format!("{url}{}", ready.sign_in),
+        settings: settings.map(PathBuf::from),
+        logs: host.layout.logs(),
+    };
+    let text = if json { said.json()? } else { said.text() };
     let mut stdout = std::io::stdout();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     Ok(())
+}
+
+/// What `creel up` says when it is ready.
+#[derive(serde::Serialize)]
+struct Announcement {
+    url: String,
+    /// Opens the web page once.
+    sign_in: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<PathBuf>,
+    logs: PathBuf,
+}
+
+impl Announcement {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "Creel runs at {}\nSign in (opens once): {}\n",
+            self.url, self.sign_in
+        );
+        if let Some(path) = &self.settings {
+            text.push_str(&format!("Settings of the command line: {}\n", path.display()));
+        }
+        text.push_str(&format!("Logs: {}\n", self.logs.display()));
+        text
+    }
+
+    /// One line, so that a reader knows when it is whole.
+    fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string(self).map_err(std::io::Error::other)? + "\n")
+    }
 }
 
 /// The address as a client on this host uses it.

@@ -253,10 +253,28 @@ fn children_die_with_their_parent() {
 #[test]
 fn detached_it_runs_until_down() {
     let host = Host::new();
-    let mut up = host.command(&["up", "--detach", "--no-image-build", "--listen", "127.0.0.1:0"]);
+    let mut up = host.command(&[
+        "--json",
+        "up",
+        "--detach",
+        "--no-image-build",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     let output = up.output().unwrap();
     assert!(output.status.success(), "{}\n{}", show(&output), host.logs());
     assert!(host.answers());
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let url = said["url"].as_str().unwrap();
+    assert!(
+        said["sign_in"]
+            .as_str()
+            .unwrap()
+            .starts_with(&format!("{url}/sign-in?code=")),
+        "{said}"
+    );
+    assert_eq!(said["settings"], host.settings().to_str().unwrap());
+    assert_eq!(said["logs"], host.data().join("logs").to_str().unwrap());
     let again = host
         .command(&["up", "--detach", "--listen", "127.0.0.1:0"])
         .output()

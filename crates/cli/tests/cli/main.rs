@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should end")]
 
 mod client;
+mod device;
 mod lifecycle;
 mod live;
+mod people;
 mod up;
 mod world;
 mod wrong_use;

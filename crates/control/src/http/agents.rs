@@ -85,7 +85,7 @@ async fn create(
     body: Json<CreateAgent>,
 ) -> Answer<Response> {
     let key = idempotency::key(&headers, "POST /v1/agents", &body.bytes)?;
-    let agent = agents::create(&control, caller.org, body.value, key).await?;
+    let agent = agents::create(&control, &caller, body.value, key).await?;
     let location = format!("/v1/agents/{}", agent.id);
     let mut response = (StatusCode::CREATED, tagged(&control, &agent)).into_response();
     insert(&mut response, header::LOCATION, &location);
@@ -116,7 +116,7 @@ async fn patch(
     body: Json<PatchAgent>,
 ) -> Answer<Response> {
     let revision = if_match(&headers)?;
-    let agent = agents::patch(&control, caller.org, &agent, revision, body.value).await?;
+    let agent = agents::patch(&control, &caller, &agent, revision, body.value).await?;
     Ok(tagged(&control, &agent))
 }
 
@@ -128,7 +128,7 @@ async fn delete(
     State(control): State<Arc<Control>>,
     Path(agent): Path<String>,
 ) -> Answer<StatusCode> {
-    agents::delete(&control, caller.org, &agent).await?;
+    agents::delete(&control, &caller, &agent).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -140,7 +140,7 @@ async fn restart(
     State(control): State<Arc<Control>>,
     Path(agent): Path<String>,
 ) -> Answer<StatusCode> {
-    agents::restart(&control, caller.org, &agent).await?;
+    agents::restart(&control, &caller, &agent).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

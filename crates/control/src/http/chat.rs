@@ -108,7 +108,7 @@ async fn cancel(
     Path((agent, turn)): Path<(String, TurnId)>,
 ) -> Answer<StatusCode> {
     let agent = control.agent(caller.org, &agent).await?;
-    turns::cancel(&control, &agent, turn).await?;
+    turns::cancel(&control, &caller, &agent, turn).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

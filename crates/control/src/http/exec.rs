@@ -13,7 +13,9 @@ use axum::{
 };
 use bytes::Bytes;
 use creel_api::{ErrorCode, Exec, ExecResult, Problem};
+use creel_domain::{Act, Agent, Scope};
 use creel_protocol::{Bridge, ExecFrame, ExecRequest, ExecSession};
+use creel_store::Org;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -70,7 +72,9 @@ async fn run(
     };
     check(&request)?;
     let agent = control.agent(caller.org, &agent).await?;
-    let session = control.bridge(&agent).await?.exec(request).await?;
+    let bridge = control.bridge(&agent).await?;
+    caller.org(&control).record(told(&agent, &request)).await?;
+    let session = bridge.exec(request).await?;
     let stdin = exec.stdin.unwrap_or_default();
     match tokio::time::timeout(timeout + GRACE, to_the_end(session, Bytes::from(stdin))).await {
         Ok(result) => result.map(Answered),
@@ -80,6 +84,14 @@ async fn run(
             "The sandbox did not end the command in time; it was given up.",
         )),
     }
+}
+
+/// What the audit trail says of a command: which program, and none of its arguments, which may hold secrets.
+fn told(agent: &Agent, request: &ExecRequest) -> Act {
+    let program = request.argv.first().map(String::as_str).unwrap_or_default();
+    let act = Act::new("exec.run").on("agent", agent.id).named(&agent.name);
+    act.with("program", program)
+        .with("terminal", request.tty.is_some())
 }
 
 fn check(request: &ExecRequest) -> Answer<()> {
@@ -204,11 +216,19 @@ async fn live(
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES)
         .write_buffer_size(0);
-    Ok(upgrade.on_upgrade(move |socket| talk(socket, bridge)))
+    let (org, held) = (caller.org(&control), caller.held_for(Scope::ComputerWrite));
+    Ok(upgrade.on_upgrade(async move |socket| talk(socket, bridge, org, agent, held.lost(&control)).await))
 }
 
-async fn talk(mut socket: WebSocket, bridge: Arc<dyn Bridge>) {
-    let session = match begin(&mut socket, &*bridge).await {
+/// `lost` returns when whoever asked may no longer.
+async fn talk(
+    mut socket: WebSocket,
+    bridge: Arc<dyn Bridge>,
+    org: Org,
+    agent: Agent,
+    lost: impl Future<Output = ()>,
+) {
+    let session = match begin(&mut socket, &*bridge, &org, &agent).await {
         Ok(session) => session,
         Err(reason) => {
             // The other end may be gone already.
@@ -281,20 +301,31 @@ async fn talk(mut socket: WebSocket, bridge: Arc<dyn Bridge>) {
         }
     };
     // Leaving either ends both, and with them the command.
-    tokio::select! {
-        () = say => {}
-        () = hear => {}
-    }
+    let may_no_longer = tokio::select! {
+        () = say => false,
+        () = hear => false,
+        () = lost => true,
+    };
     drop(output);
-    let close = refused.try_recv().ok().map(|reason| CloseFrame {
-        code: close_code::PROTOCOL,
+    let close = match refused.try_recv() {
+        _ if may_no_longer => Some((close_code::POLICY, "you may do this no longer")),
+        Ok(reason) => Some((close_code::PROTOCOL, reason)),
+        Err(_) => None,
+    };
+    let close = close.map(|(code, reason)| CloseFrame {
+        code,
         reason: reason.into(),
     });
     let _ = to_client.send(Message::Close(close)).await;
 }
 
 /// The client's first message, and the command it starts.
-async fn begin(socket: &mut WebSocket, bridge: &dyn Bridge) -> Result<ExecSession, String> {
+async fn begin(
+    socket: &mut WebSocket,
+    bridge: &dyn Bridge,
+    org: &Org,
+    agent: &Agent,
+) -> Result<ExecSession, String> {
     let first = tokio::time::timeout(REQUEST_WITHIN, async {
         loop {
             match socket.recv().await {
@@ -309,5 +340,7 @@ async fn begin(socket: &mut WebSocket, bridge: &dyn Bridge) -> Result<ExecSessio
     let request: ExecRequest =
         serde_json::from_str(&first).map_err(|error| format!("the request does not fit: {error}"))?;
     check(&request).map_err(|failure| failure.detail().to_owned())?;
+    let recorded = org.record(told(agent, &request)).await;
+    recorded.map_err(|error| error.to_string())?;
     bridge.exec(request).await.map_err(|error| error.to_string())
 }

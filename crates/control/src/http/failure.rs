@@ -11,6 +11,8 @@ use axum::{
 use creel_api::{ErrorCode, Problem};
 use creel_protocol::{BridgeError, SupervisorError};
 
+use super::origin::RequestId;
+
 /// Names a request in the log and in its answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -139,9 +141,10 @@ fn capital(text: &str) -> String {
 
 /// Outermost: gives each request an id, writes problems, and makes one of every bare error that the
 /// framework answers by itself.
-pub(crate) async fn finish(request: Request, next: Next) -> Response {
+pub(crate) async fn finish(mut request: Request, next: Next) -> Response {
     let id = uuid::Uuid::now_v7().simple().to_string();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     let status = response.status();
     let failure = response.extensions_mut().remove::<Failure>();

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use creel_api::{Entry, EntryKind, EntryList, ErrorCode, Problem};
+use creel_domain::{Act, Agent};
 use creel_protocol::{FileEntry, FileKind, limits};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -82,6 +83,14 @@ fn checked(path: String) -> Answer<String> {
     Ok(path)
 }
 
+/// What the audit trail says: whose file, and where; nothing of what is in it.
+fn told(action: &str, agent: &Agent, path: &str) -> Act {
+    Act::new(action)
+        .on("agent", agent.id)
+        .named(&agent.name)
+        .with("path", path)
+}
+
 /// Lists a directory.
 #[utoipa::path(get, path = "/v1/agents/{agent}/files", tag = "files", params(("agent" = String, Path), List),
     responses((status = 200, body = EntryList), (status = "default", body = Problem)))]
@@ -126,7 +135,10 @@ async fn remove(
 ) -> Answer<StatusCode> {
     let path = checked(at.path)?;
     let agent = control.agent(caller.org, &agent).await?;
-    control.bridge(&agent).await?.remove(path, at.recursive).await?;
+    let bridge = control.bridge(&agent).await?;
+    let act = told("file.delete", &agent, &path).with("recursive", at.recursive);
+    caller.org(&control).record(act).await?;
+    bridge.remove(path, at.recursive).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -191,7 +203,12 @@ async fn write(
             }
             Ok(piece)
         });
-    let written = control.bridge(&agent).await?.write(path, content.boxed()).await;
+    let bridge = control.bridge(&agent).await?;
+    caller
+        .org(&control)
+        .record(told("file.write", &agent, &path))
+        .await?;
+    let written = bridge.write(path, content.boxed()).await;
     if over.load(Ordering::Relaxed) {
         return Err(too_large());
     }
@@ -210,7 +227,12 @@ async fn mkdir(
 ) -> Answer<StatusCode> {
     let path = checked(at.path)?;
     let agent = control.agent(caller.org, &agent).await?;
-    control.bridge(&agent).await?.mkdir(path).await?;
+    let bridge = control.bridge(&agent).await?;
+    caller
+        .org(&control)
+        .record(told("file.mkdir", &agent, &path))
+        .await?;
+    bridge.mkdir(path).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -225,6 +247,9 @@ async fn rename(
 ) -> Answer<StatusCode> {
     let (from, to) = (checked(at.from)?, checked(at.to)?);
     let agent = control.agent(caller.org, &agent).await?;
-    control.bridge(&agent).await?.rename(from, to).await?;
+    let bridge = control.bridge(&agent).await?;
+    let act = told("file.move", &agent, &from).with("to", &to);
+    caller.org(&control).record(act).await?;
+    bridge.rename(from, to).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,10 +3,15 @@
 //! Each file is one noun; a handler decodes, calls one operation, encodes. What is wrong leaves as a
 //! [`failure::Failure`] and becomes a problem in one place.
 
+mod access_tokens;
 mod agents;
+mod audit;
 pub(crate) mod auth;
 mod chat;
+pub(crate) mod cookie;
 mod cursor;
+mod device_page;
+mod devices;
 mod events;
 mod exec;
 mod extract;
@@ -15,11 +20,21 @@ mod files;
 mod health;
 pub(crate) mod idempotency;
 mod logs;
+mod me;
+mod members;
+pub(crate) mod needs;
+mod orgs;
+pub(crate) mod origin;
+mod people;
 mod platform;
 mod providers;
+mod revoked;
 mod sign_in;
 mod sse;
+mod tokens;
 mod usage;
+pub(crate) mod visitor;
+mod watch;
 mod web;
 
 use std::sync::Arc;
@@ -33,7 +48,9 @@ use axum::{
 };
 use utoipa::{
     OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::security::{
+        ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+    },
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -58,14 +75,23 @@ fn api() -> OpenApiRouter<Arc<Control>> {
         .merge(usage::routes())
         .merge(events::routes())
         .merge(providers::routes())
+        .merge(members::routes())
+        .merge(tokens::routes())
+        .merge(devices::routes())
+        .merge(access_tokens::routes())
+        .merge(audit::routes())
+        .merge(orgs::routes())
         .merge(platform::routes())
         .merge(sign_in::routes())
+        .merge(people::routes())
+        .merge(me::routes())
 }
 
 /// The API's own description, committed as `openapi/public.json`.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = api().into_openapi();
     name_operations(&mut document);
+    tell_needs(&mut document);
     let schemes = document.components.get_or_insert_default();
     schemes.add_security_scheme(
         "token",
@@ -73,7 +99,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     );
     schemes.add_security_scheme(
         "session",
-        SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(auth::COOKIE))),
+        SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(cookie::NAME))),
     );
     document
 }
@@ -99,13 +125,40 @@ fn name_operations(document: &mut utoipa::openapi::OpenApi) {
     }
 }
 
+/// Each operation says which scope it needs.
+fn tell_needs(document: &mut utoipa::openapi::OpenApi) {
+    for (method, path, need) in needs::TABLE {
+        let Some(item) = document.paths.paths.get_mut(*path) else {
+            continue;
+        };
+        let operation = match *method {
+            "GET" => &mut item.get,
+            "PUT" => &mut item.put,
+            "POST" => &mut item.post,
+            "DELETE" => &mut item.delete,
+            _ => &mut item.patch,
+        };
+        if let (needs::Need::Scope(scope), Some(operation)) = (need, operation) {
+            let with = |scheme: &str| SecurityRequirement::new(scheme, [scope.as_str()]);
+            operation.security = Some(vec![with("token"), with("session")]);
+        }
+    }
+}
+
 pub(crate) fn router(control: Arc<Control>) -> Router {
     let (api, _) = api().split_for_parts();
     api.route("/sign-in", get(sign_in::use_link))
         .merge(health::routes())
         .merge(web::routes())
+        .merge(device_page::routes())
         .fallback(async || Failure::not_found("There is nothing at this address."))
-        .with_state(control)
+        .layer(middleware::from_fn_with_state(Arc::clone(&control), cookie::keep))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&control),
+            revoked::watch,
+        ))
+        .with_state(Arc::clone(&control))
+        .layer(middleware::from_fn_with_state(control, watch::watch))
         .layer(middleware::from_fn(failure::finish))
         .layer(middleware::from_fn(plain))
 }

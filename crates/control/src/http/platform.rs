@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json as Answered, extract::State, http::StatusCode};
 use creel_api::{Host, Identity, Image, ImageList, ImageProgress, Problem, Version};
-use creel_domain::ImageName;
+use creel_domain::{Act, ImageName};
 use creel_protocol::{ImageState, ImageStatus};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -42,6 +42,8 @@ async fn whoami(caller: Caller) -> Answered<Identity> {
         org_name: caller.org_name,
         user: caller.user,
         user_name: caller.user_name,
+        role: caller.role,
+        scopes: caller.scopes,
     })
 }
 
@@ -93,11 +95,14 @@ fn named(name: &str) -> Answer<ImageName> {
 #[utoipa::path(post, path = "/v1/images/{image}/build", tag = "images", params(("image" = ImageName, Path)),
     responses((status = 202), (status = "default", body = Problem)))]
 async fn build(
-    _caller: Caller,
+    caller: Caller,
     State(control): State<Arc<Control>>,
     Path(image): Path<String>,
 ) -> Answer<StatusCode> {
-    control.supervisor.build_image(named(&image)?).await?;
+    let name = named(&image)?;
+    let act = Act::new("image.build").on("image", name);
+    caller.org(&control).record(act).await?;
+    control.supervisor.build_image(name).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -105,10 +110,13 @@ async fn build(
 #[utoipa::path(delete, path = "/v1/images/{image}", tag = "images", params(("image" = ImageName, Path)),
     responses((status = 204), (status = "default", body = Problem)))]
 async fn remove(
-    _caller: Caller,
+    caller: Caller,
     State(control): State<Arc<Control>>,
     Path(image): Path<String>,
 ) -> Answer<StatusCode> {
-    control.supervisor.remove_image(named(&image)?).await?;
+    let name = named(&image)?;
+    let act = Act::new("image.remove").on("image", name);
+    caller.org(&control).record(act).await?;
+    control.supervisor.remove_image(name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

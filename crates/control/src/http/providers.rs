@@ -44,7 +44,7 @@ async fn add(
     body: Json<AddProvider>,
 ) -> Answer<(StatusCode, Answered<Provider>)> {
     let key = idempotency::key(&headers, "POST /v1/providers", &body.bytes)?;
-    let provider = providers::add(&control, caller.org, body.value, key).await?;
+    let provider = providers::add(&control, &caller, body.value, key).await?;
     Ok((StatusCode::CREATED, Answered(provider)))
 }
 
@@ -56,7 +56,7 @@ async fn remove(
     State(control): State<Arc<Control>>,
     Path(name): Path<String>,
 ) -> Answer<StatusCode> {
-    providers::remove(&control, caller.org, &name).await?;
+    providers::remove(&control, &caller, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -68,5 +68,5 @@ async fn test(
     State(control): State<Arc<Control>>,
     Path(name): Path<String>,
 ) -> Answer<Answered<ProviderTest>> {
-    Ok(Answered(providers::test(&control, caller.org, &name).await?))
+    Ok(Answered(providers::test(&control, &caller, &name).await?))
 }

@@ -14,9 +14,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     agents::insert,
-    auth::{COOKIE, Caller, check_origin, session_cookie},
+    auth::{Caller, check_origin},
+    cookie::{self, SessionCookie},
     extract::Query,
     failure::Answer,
+    origin::Guest,
 };
 use crate::{Control, operations::sign_in};
 
@@ -40,18 +42,18 @@ async fn link(
 /// Ends the session of the web page. Without one there is nothing to do.
 #[utoipa::path(post, path = "/v1/sign-out", tag = "platform", security(()),
     responses((status = 204), (status = "default", body = Problem)))]
-async fn sign_out(State(control): State<Arc<Control>>, headers: HeaderMap) -> Answer<Response> {
-    if let Some(secret) = session_cookie(&headers) {
+async fn sign_out(
+    Guest(actor): Guest,
+    State(control): State<Arc<Control>>,
+    cookie: SessionCookie,
+    headers: HeaderMap,
+) -> Answer<StatusCode> {
+    if let Some(secret) = cookie::secret(&control.public_url, &headers) {
         check_origin(&headers)?;
-        sign_in::end_session(&control, secret).await?;
+        sign_in::end_session(&control, actor, secret).await?;
     }
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    insert(
-        &mut response,
-        header::SET_COOKIE,
-        &format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"),
-    );
-    Ok(response)
+    cookie.clear();
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]
@@ -63,16 +65,18 @@ pub(super) struct Code {
 /// `GET /sign-in?code=…`: uses a link up. Whatever comes of it, the browser lands on the page, which
 /// says whether somebody is signed in; the code stays out of its history.
 pub(super) async fn use_link(
+    Guest(actor): Guest,
     State(control): State<Arc<Control>>,
+    cookie: SessionCookie,
+    headers: HeaderMap,
     Query(code): Query<Code>,
 ) -> Answer<Response> {
-    let session = sign_in::use_link(&control, &code.code).await?;
-    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response();
-    if let Some(secret) = session {
-        let seconds = sign_in::SESSION_FOR.as_secs();
-        let cookie = format!("{COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax");
-        insert(&mut response, header::SET_COOKIE, &cookie);
+    let browser = headers.get(header::USER_AGENT);
+    let browser = browser.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Some(secret) = sign_in::use_link(&control, actor, &code.code, browser).await? {
+        cookie.set(secret);
     }
+    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response();
     insert(&mut response, header::REFERRER_POLICY, "no-referrer");
     insert(&mut response, header::CACHE_CONTROL, "no-store");
     Ok(response)

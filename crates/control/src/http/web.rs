@@ -1,4 +1,4 @@
-//! The small page at `/`: three embedded files that ask nobody else for anything.
+//! The small page at `/`: a few embedded files that ask nobody else for anything.
 
 use axum::{
     Router,
@@ -22,12 +22,29 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
             get(async || file("text/css; charset=utf-8", include_str!("../web/style.css"))),
         )
         .route(
+            "/web/ask.js",
+            get(async || file("text/javascript; charset=utf-8", include_str!("../web/ask.js"))),
+        )
+        .route(
+            "/web/enter.js",
+            get(async || file("text/javascript; charset=utf-8", include_str!("../web/enter.js"))),
+        )
+        .route(
+            "/web/account.js",
+            get(async || {
+                file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("../web/account.js"),
+                )
+            }),
+        )
+        .route(
             "/web/app.js",
             get(async || file("text/javascript; charset=utf-8", include_str!("../web/app.js"))),
         )
 }
 
-fn file(kind: &'static str, text: &'static str) -> Response {
+pub(super) fn file(kind: &'static str, text: &'static str) -> Response {
     let mut response = text.into_response();
     let headers = response.headers_mut();
     for (name, value) in [

@@ -13,6 +13,7 @@ use super::once::once;
 use crate::{
     Control, Who,
     http::{
+        auth::Caller,
         failure::{Answer, Failure, sentence},
         idempotency::Key,
     },
@@ -60,7 +61,7 @@ pub(crate) async fn list(
 
 pub(crate) async fn create(
     control: &Arc<Control>,
-    org: OrgId,
+    caller: &Caller,
     create: CreateAgent,
     key: Option<Key>,
 ) -> Answer<Agent> {
@@ -75,9 +76,9 @@ pub(crate) async fn create(
         files: create.files,
         limits: create.limits.apply(Limits::default_for(runtime)),
     };
-    check(control, org, &spec).await?;
+    check(control, caller.org, &spec).await?;
     let name = create.name;
-    let this = Arc::clone(control);
+    let org = caller.org(control);
     let agent = control
         .detached(async move {
             let make = async |org: Org| Ok(org.create_agent(NewAgent { name, spec }).await?);
@@ -85,7 +86,7 @@ pub(crate) async fn create(
                 let id = made.parse().map_err(Failure::internal)?;
                 Ok(org.agent(id).await?)
             };
-            once(&this, org, key, make, again).await
+            once(org, key, make, again).await
         })
         .await?;
     control.add_owner(&agent);
@@ -129,7 +130,7 @@ async fn check_model(control: &Control, org: OrgId, model: &ModelName) -> Answer
 
 pub(crate) async fn patch(
     control: &Arc<Control>,
-    org: OrgId,
+    caller: &Caller,
     agent: &str,
     revision: Revision,
     patch: PatchAgent,
@@ -139,7 +140,7 @@ pub(crate) async fn patch(
             "`intent` may be `run` or `stop`; to delete an agent, use `DELETE`.",
         ));
     }
-    let agent = control.agent(org, agent).await?;
+    let agent = control.agent(caller.org, agent).await?;
     let expected = match revision {
         Revision::Exactly(generation) if generation != agent.generation => {
             return Err(mismatch(agent.generation));
@@ -157,13 +158,13 @@ pub(crate) async fn patch(
     if let Some(limits) = patch.limits {
         spec.limits = limits.apply(spec.limits);
     }
-    check(control, org, &spec).await?;
+    check(control, caller.org, &spec).await?;
     let change = AgentChange {
         spec: Some(spec),
         intent: patch.intent,
         renew: false,
     };
-    change_agent(control, &agent, Some(expected), change).await
+    change_agent(control, caller.org(control), &agent, Some(expected), change).await
 }
 
 fn mismatch(current: Generation) -> Failure {
@@ -176,39 +177,36 @@ fn mismatch(current: Generation) -> Failure {
     )
 }
 
-pub(crate) async fn delete(control: &Arc<Control>, org: OrgId, agent: &str) -> Answer<()> {
-    let agent = control.agent(org, agent).await?;
+pub(crate) async fn delete(control: &Arc<Control>, caller: &Caller, agent: &str) -> Answer<()> {
+    let agent = control.agent(caller.org, agent).await?;
     let change = AgentChange {
         intent: Some(Intent::Delete),
         ..AgentChange::default()
     };
-    change_agent(control, &agent, None, change).await?;
+    change_agent(control, caller.org(control), &agent, None, change).await?;
     control.turns.cancel_all(agent.id);
     Ok(())
 }
 
-pub(crate) async fn restart(control: &Arc<Control>, org: OrgId, agent: &str) -> Answer<()> {
-    let agent = control.agent(org, agent).await?;
+pub(crate) async fn restart(control: &Arc<Control>, caller: &Caller, agent: &str) -> Answer<()> {
+    let agent = control.agent(caller.org, agent).await?;
     control.check_wanted(&agent)?;
     let change = AgentChange {
         renew: true,
         ..AgentChange::default()
     };
-    change_agent(control, &agent, None, change).await?;
+    change_agent(control, caller.org(control), &agent, None, change).await?;
     Ok(())
 }
 
 async fn change_agent(
     control: &Arc<Control>,
+    org: Org,
     agent: &Agent,
     expected: Option<Generation>,
     change: AgentChange,
 ) -> Answer<Agent> {
-    let changed = control
-        .store
-        .org(agent.org)
-        .change_agent(agent.id, expected, change)
-        .await;
+    let changed = org.change_agent(agent.id, expected, change).await;
     let changed = changed.map_err(|error| match error {
         creel_store::Error::RevisionMismatch { current } => mismatch(current),
         creel_store::Error::Deleting => Failure::new(
@@ -242,7 +240,8 @@ pub(crate) async fn rebuild(control: &Arc<Control>, agent: &Agent) -> Answer<()>
         renew: true,
         ..AgentChange::default()
     };
-    change_agent(control, agent, Some(agent.generation), change).await?;
+    let org = control.store.org(agent.org);
+    change_agent(control, org, agent, Some(agent.generation), change).await?;
     Ok(())
 }
 

@@ -1,10 +1,16 @@
 //! What the API can do, without HTTP: each operation checks, changes the store, and nudges.
 
+pub(crate) mod access_tokens;
 pub(crate) mod agents;
+pub(crate) mod devices;
 pub(crate) mod events;
+pub(crate) mod members;
 mod once;
+pub(crate) mod orgs;
+pub(crate) mod people;
 pub(crate) mod providers;
 pub(crate) mod sign_in;
+pub(crate) mod tokens;
 pub(crate) mod turns;
 pub(crate) mod usage;
 
@@ -20,9 +26,14 @@ impl From<creel_store::Error> for Failure {
             Error::NameTaken(_) => ErrorCode::NameTaken,
             Error::RevisionMismatch { .. } => ErrorCode::RevisionMismatch,
             Error::LimitReached { .. } => ErrorCode::LimitReached,
-            Error::Deleting => ErrorCode::Conflict,
+            Error::Deleting | Error::LastOwner | Error::LastWayIn | Error::AlreadyMember => {
+                ErrorCode::Conflict
+            }
+            Error::NotYours => ErrorCode::Forbidden,
+            Error::TooManyGuesses { .. } | Error::TooManyDevicesAsk => ErrorCode::TooManyAttempts,
             Error::KeyLost => ErrorCode::IdempotencyInProgress,
-            Error::Busy => ErrorCode::Busy,
+            // A server that restarts is back in a moment.
+            Error::Busy | Error::Unreachable(_) => ErrorCode::Busy,
             Error::DiskFull => ErrorCode::StorageFull,
             _ => return Self::internal(error),
         };

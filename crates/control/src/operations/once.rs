@@ -1,24 +1,19 @@
 //! Work under an idempotency key: done once, answered as often as it is asked for.
 
 use creel_api::ErrorCode;
-use creel_domain::OrgId;
 use creel_store::{Claim, Org};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    Control,
-    http::{
-        failure::{Answer, Failure},
-        idempotency::Key,
-    },
+use crate::http::{
+    failure::{Answer, Failure},
+    idempotency::Key,
 };
 
 /// Does `work`, unless the key says that it was done: then its answer comes again. Work that failed has
 /// changed nothing and may be tried again under the same key. Where the first one died between its work
 /// and its answer, `again` finds by its id what it had made.
 pub(super) async fn once<T, W, A>(
-    control: &Control,
-    org: OrgId,
+    org: Org,
     key: Option<Key>,
     work: impl FnOnce(Org) -> W,
     again: impl FnOnce(Org, String) -> A,
@@ -28,7 +23,6 @@ where
     W: Future<Output = Answer<T>>,
     A: Future<Output = Answer<T>>,
 {
-    let org = control.store.org(org);
     let Some(Key { key, fingerprint }) = key else {
         return work(org).await;
     };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use creel_api::{AddProvider, ErrorCode, Provider, ProviderTest};
-use creel_domain::{Name, OrgId, ProviderKind};
+use creel_domain::{Act, Name, OrgId, ProviderKind};
 use creel_models::{BaseUrl, Key as ProviderKey};
 use creel_store::{NewProvider, Org, StoredProvider};
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use super::once::once;
 use crate::{
     Control,
     http::{
+        auth::Caller,
         failure::{Answer, Failure, sentence},
         idempotency::Key,
     },
@@ -68,7 +69,7 @@ pub(crate) async fn list(control: &Control, org: OrgId) -> Answer<Vec<Provider>>
 
 pub(crate) async fn add(
     control: &Arc<Control>,
-    org: OrgId,
+    caller: &Caller,
     add: AddProvider,
     key: Option<Key>,
 ) -> Answer<Provider> {
@@ -96,7 +97,7 @@ pub(crate) async fn add(
         base_url: add.base_url,
         key: add.key.map(Zeroizing::new),
     };
-    let this = Arc::clone(control);
+    let org = caller.org(control);
     control
         .detached(async move {
             let make = async |org: Org| Ok(shown(org.add_provider(new).await?));
@@ -107,12 +108,12 @@ pub(crate) async fn add(
                     || Failure::not_found("What this `Idempotency-Key` added has been removed since.");
                 found.map(shown).ok_or_else(missing)
             };
-            once(&this, org, key, make, again).await
+            once(org, key, make, again).await
         })
         .await
 }
 
-pub(crate) async fn remove(control: &Control, org: OrgId, name: &str) -> Answer<()> {
+pub(crate) async fn remove(control: &Control, caller: &Caller, name: &str) -> Answer<()> {
     let name = named(name)?;
     if is_demo(&name) {
         return Err(Failure::new(
@@ -120,7 +121,7 @@ pub(crate) async fn remove(control: &Control, org: OrgId, name: &str) -> Answer<
             "The provider `demo` is built in and stays.",
         ));
     }
-    let org = control.store.org(org);
+    let org = caller.org(control);
     let mut before = None;
     loop {
         let page = org.agents(before, BATCH).await?;
@@ -146,19 +147,26 @@ pub(crate) async fn remove(control: &Control, org: OrgId, name: &str) -> Answer<
         })
 }
 
-pub(crate) async fn test(control: &Control, org: OrgId, name: &str) -> Answer<ProviderTest> {
+fn tried(name: &Name) -> Act {
+    Act::new("provider.test").on("provider", name).named(name)
+}
+
+pub(crate) async fn test(control: &Control, caller: &Caller, name: &str) -> Answer<ProviderTest> {
     let name = named(name)?;
+    let org = caller.org(control);
     if is_demo(&name) {
+        org.record(tried(&name)).await?;
         return Ok(ProviderTest {
             ok: true,
             detail: "The demo is built in: it needs no key and answers by rote.".to_owned(),
             duration_ms: 0,
         });
     }
-    let Some((row, key)) = control.store.org(org).provider(name.clone()).await? else {
+    let Some((row, key)) = org.provider(name.clone()).await? else {
         return Err(missing(name.as_str()));
     };
     let provider = callable(row, key).map_err(|error| Failure::invalid(sentence(&error.to_string())))?;
+    org.record(tried(&name)).await?;
     let started = Instant::now();
     let verdict = tokio::time::timeout(TEST_WITHIN, control.models.test(&provider)).await;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

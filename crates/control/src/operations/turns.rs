@@ -3,14 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use creel_api::{self as api, ErrorCode, Message, Role, Session, ToolCall, TurnState};
-use creel_domain::{Agent, SessionName, ToolRecord, Turn, TurnEvent, TurnId, TurnStatus};
+use creel_domain::{Act, Agent, SessionName, ToolRecord, Turn, TurnEvent, TurnId, TurnStatus};
 use creel_protocol::limits;
 use creel_store::StoredTurn;
 use tokio::time::timeout;
 
 use crate::{
     Control,
-    http::failure::{Answer, Failure},
+    http::{
+        auth::Caller,
+        failure::{Answer, Failure},
+    },
     turns::{TurnLog, sum_up},
 };
 
@@ -189,8 +192,10 @@ pub(crate) fn retold(events: Vec<TurnEvent>, after: u64) -> Vec<(u64, Arc<TurnEv
     (after + 1..).zip(events.into_iter().map(Arc::new)).collect()
 }
 
-pub(crate) async fn cancel(control: &Control, agent: &Agent, turn: TurnId) -> Answer<()> {
+pub(crate) async fn cancel(control: &Control, caller: &Caller, agent: &Agent, turn: TurnId) -> Answer<()> {
     stored(control, agent, turn).await?;
+    let act = Act::new("turn.stop").on("turn", turn).with("agent", &agent.name);
+    caller.org(control).record(act).await?;
     if let Some(live) = control.turns.get(turn) {
         live.cancel();
         // Told only when it is on disk: a crash must not undo it.

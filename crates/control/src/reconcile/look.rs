@@ -81,6 +81,7 @@ impl Looker {
 /// been missed.
 pub(super) async fn watch(control: Arc<Control>) {
     let mut backoff = FIRST_BACKOFF;
+    let began = Instant::now();
     loop {
         match timeout(WITHIN, control.supervisor.watch()).await {
             Ok(Ok(mut reports)) => {
@@ -96,6 +97,10 @@ pub(super) async fn watch(control: Arc<Control>) {
                     }
                 }
                 tracing::info!("the supervisor's reports ended; looking again");
+            }
+            // Both start at once, and either may be the first.
+            Ok(Err(error)) if began.elapsed() < WITHIN => {
+                tracing::debug!(%error, "the supervisor cannot be watched yet");
             }
             Ok(Err(error)) => tracing::warn!(%error, "the supervisor cannot be watched"),
             Err(_) => tracing::warn!("the supervisor does not answer"),

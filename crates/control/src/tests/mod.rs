@@ -1,17 +1,26 @@
 //! Stories over the whole of control: the router, the reconciler and the turns, with a real store and fakes
 //! at the borders. Time goes by in small steps, each when the store has done what it was given, so that no
 //! story takes longer than its work and a slow disk changes none.
+//!
+//! The store is on SQLite; with `CREEL_TEST_ENGINE=postgres`, on a private PostgreSQL. `script/test` runs both.
 
+mod access_tokens;
 mod agents;
+mod audit;
 mod bad_input;
 mod chat;
 mod computer;
 mod crash;
+pub(crate) mod devices;
 mod events;
+mod limits;
+mod orgs;
+mod people;
 mod platform;
 mod providers;
 mod sign_in;
 mod uplink;
+mod wall;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,8 +33,8 @@ use creel_api::Agent;
 use creel_daemon::{Clock, Shutdown};
 use creel_domain::{Deadlines, SandboxId};
 use creel_protocol::{Layout, Supervisor};
-use creel_store::{MasterKey, Store};
-use creel_testkit::{CrashPoints, FakeBridges, FakeSupervisor};
+use creel_store::{Address, MasterKey, Store};
+use creel_testkit::{CrashPoints, FakeBridges, FakeSupervisor, PostgresDatabase};
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
@@ -33,7 +42,7 @@ use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 use tower::ServiceExt;
 
-use crate::{Control, Handle, Options, Service, http};
+use crate::{Control, Handle, Options, People, Service, http};
 
 /// What goes by at a time.
 const STEP: Duration = Duration::from_millis(50);
@@ -68,16 +77,27 @@ pub(crate) struct World {
     pub(crate) bridges: FakeBridges,
     pub(crate) points: CrashPoints,
     running: Option<Running>,
+    /// For the next start.
+    pub(crate) people: People,
+    pub(crate) issuers: Vec<crate::JwtIssuer>,
     pub(crate) token: String,
+    /// How often callers may ask, from the next start on.
+    pub(crate) rates: Option<creel_domain::Rates>,
     /// While it is open, tokio's own idea of when time may go by is overruled.
     _time: Option<std::sync::mpsc::Sender<()>>,
 }
 
-/// Lets time go by whenever the store has nothing left to do.
-fn let_time_go_by(store: Store) -> std::sync::mpsc::Sender<()> {
+/// Stops time until what it gives back is dropped: an engine at work would else look like nothing to do.
+fn stop_time() -> std::sync::mpsc::Sender<()> {
+    tokio::time::pause();
     let (open, closed) = std::sync::mpsc::channel::<()>();
     // A runtime with a blocking task at work does not jump to its next timer.
     tokio::task::spawn_blocking(move || closed.recv());
+    open
+}
+
+/// Lets stopped time go by whenever the store has nothing left to do.
+fn let_time_go_by(store: Store) {
     tokio::spawn(async move {
         loop {
             // Writes are done in order: this one comes after whatever was asked for before it.
@@ -89,21 +109,21 @@ fn let_time_go_by(store: Store) -> std::sync::mpsc::Sender<()> {
             tokio::time::advance(STEP).await;
         }
     });
-    open
 }
 
 impl World {
     /// A new installation, with its control running.
     pub(crate) async fn new() -> Self {
-        tokio::time::pause();
+        let stopped = stop_time();
         let mut world = Self::in_real_time().await;
-        world._time = Some(let_time_go_by(world.store.clone()));
+        let_time_go_by(world.store.clone());
+        world._time = Some(stopped);
         world
     }
 
     /// The same, for stories with real sockets.
     pub(crate) async fn in_real_time() -> Self {
-        let mut world = Self::quiet();
+        let mut world = Self::quiet().await;
         world.start().await;
         world.token = world
             .handle()
@@ -115,11 +135,19 @@ impl World {
     }
 
     /// A new installation that nobody has started yet.
-    fn quiet() -> Self {
+    async fn quiet() -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let clock: Arc<dyn Clock> = Arc::new(TestClock(Instant::now()));
         let key = MasterKey::from_bytes([7; 32]);
-        let store = Store::open(&home.path().join("creel.db"), key, Arc::clone(&clock)).expect("a store");
+        let store = match std::env::var("CREEL_TEST_ENGINE").as_deref() {
+            Ok("postgres") => {
+                let address = Address::parse(&PostgresDatabase::fresh().address()).expect("an address");
+                Store::connect(address, key, Arc::clone(&clock)).await
+            }
+            Ok("sqlite") | Err(_) => Store::open(&home.path().join("creel.db"), key, Arc::clone(&clock)),
+            Ok(other) => panic!("CREEL_TEST_ENGINE is `{other}`: sqlite and postgres are"),
+        };
+        let store = store.expect("a store");
         let points = CrashPoints::default();
         let now = Arc::clone(&clock);
         let supervisor = FakeSupervisor::with_points(move || now.now(), points.clone());
@@ -132,7 +160,10 @@ impl World {
             bridges,
             points,
             running: None,
+            people: People::default(),
+            issuers: Vec::new(),
             token: String::new(),
+            rates: None,
             _time: None,
         }
     }
@@ -150,7 +181,11 @@ impl World {
             bridges: Arc::new(self.bridges.clone()),
             clock: Arc::clone(&self.clock),
             deadlines: Deadlines::default(),
+            people: self.people.clone(),
             shutdown: shutdown.clone(),
+            jwt_issuers: self.issuers.clone(),
+            rates: self.rates,
+            audit_retention_days: Some(400),
         })
         .await
         .expect("a service");
@@ -243,6 +278,16 @@ impl World {
             body.to_string(),
         )
         .await
+    }
+
+    /// As somebody else, or with an empty token as nobody.
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: Value) -> Reply {
+        let mut request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        self.send(request.body(Body::from(body.to_string())).expect("a request"))
+            .await
     }
 
     pub(crate) async fn create(&self, name: &str) -> Agent {

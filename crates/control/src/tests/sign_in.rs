@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use creel_store::NewAgent;
+use creel_store::{NewAgent, NewToken};
 use serde_json::json;
 
 use super::{Reply, World};
@@ -234,8 +234,10 @@ async fn another_orgs_agent_does_not_exist() {
             .await;
     }
     let hash = crate::operations::sign_in::hash("their-token");
-    platform
-        .add_token(other, user, "test".to_owned(), hash)
+    world
+        .store
+        .org(other)
+        .add_token(NewToken::whole(user, "test", hash))
         .await
         .expect("a token");
     let request = Request::get("/v1/agents").header("authorization", "Bearer their-token");

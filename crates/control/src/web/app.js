@@ -1,6 +1,9 @@
 // The page that `creel up` opens: agents with their state, and a conversation with one of them.
 // Everything from an agent is put in as text, never as markup.
 
+import { acceptKept, begin } from "/web/enter.js";
+import "/web/account.js";
+
 const $ = (id) => document.getElementById(id);
 const agents = new Map();
 let open = null; // name of the agent in the conversation
@@ -304,9 +307,13 @@ async function readEvents(response, take) {
 
 function signedOut() {
   $("signed-in").hidden = true;
+  $("account-toggle").hidden = true;
   $("sign-out").hidden = true;
   $("who").textContent = "";
-  $("signed-out").hidden = false;
+  if ($("signed-out").hidden) {
+    $("signed-out").hidden = false;
+    begin();
+  }
 }
 
 $("sign-out").addEventListener("click", attempt(async () => {
@@ -323,7 +330,11 @@ $("sign-out").addEventListener("click", attempt(async () => {
   const me = await response.json();
   $("who").textContent = `${me.user_name} · ${me.org_name}`;
   $("sign-out").hidden = false;
+  if (begin()) return;
+  $("account-toggle").hidden = false;
   $("signed-in").hidden = false;
+  document.title = "Creel";
+  await acceptKept();
   await loadAgents();
   follow();
 })().catch(trouble);

@@ -276,13 +276,15 @@ impl Inner {
         Ok(alive.then_some((pid, held)))
     }
 
-    /// The first process, living or waiting to be reaped.
+    /// The first process, living, ending or waiting to be reaped.
     fn first_or_zombie(&self, sandbox: SandboxId) -> Result<Option<Held>, Error> {
         let Some((pid, held)) = self.written(sandbox)? else {
             return Ok(None);
         };
-        // Version 1 does not tell the group of a zombie. One that is not our child is not reaped anyway.
-        let ours = held.has_ended() || self.cgroups.holds(&self.places.cgroup_of(sandbox), pid)?;
+        // Version 1 does not tell the group of one that ends. One that is not our child is not reaped anyway.
+        let ours = held.has_ended()
+            || self.cgroups.holds(&self.places.cgroup_of(sandbox), pid)?
+            || pid::is_ending_child(pid);
         Ok(ours.then_some(held))
     }
 

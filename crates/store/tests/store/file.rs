@@ -11,7 +11,7 @@ use crate::world::{World, key};
 const PLANTED: &str = "sk-planted-4f9a2c77d1";
 
 fn open(world: &World, key: MasterKey) -> Result<Store, Error> {
-    Store::open(&world.path(), key, Arc::new(SystemClock))
+    Store::open(&world.engine.path(), key, Arc::new(SystemClock))
 }
 
 #[tokio::test]
@@ -25,7 +25,8 @@ async fn a_providers_key_is_in_no_file_and_comes_back_whole() {
     };
     world.org().add_provider(new).await.expect("added");
     let seen = || {
-        let files = std::fs::read_dir(world.home.path()).expect("a directory");
+        let files =
+            std::fs::read_dir(world.engine.path().parent().expect("its directory")).expect("a directory");
         let all: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
         assert!(all.iter().any(|path| path.ends_with("creel.db-wal")), "{all:?}");
         let holds = |path: &std::path::PathBuf| {
@@ -68,7 +69,7 @@ async fn another_master_key_is_refused_at_the_door() {
 async fn a_newer_schema_and_a_changed_one_are_refused_and_left_alone() {
     let world = World::new().await;
     world.store.close().await;
-    let file = rusqlite::Connection::open(world.path()).expect("opens");
+    let file = rusqlite::Connection::open(world.engine.path()).expect("opens");
     file.execute("INSERT INTO migrations VALUES (99, x'00')", [])
         .expect("inserted");
     let error = open(&world, key()).err().expect("refused");
@@ -90,10 +91,15 @@ async fn a_newer_schema_and_a_changed_one_are_refused_and_left_alone() {
 async fn what_is_no_database_is_called_damaged_and_no_directory_is_named() {
     let world = World::new().await;
     world.store.close().await;
-    std::fs::write(world.path(), [b'x'; 8192]).expect("written");
+    std::fs::write(world.engine.path(), [b'x'; 8192]).expect("written");
     let error = open(&world, key()).err().expect("refused");
     assert!(matches!(error, Error::Damaged(_)), "{error:?}");
-    let path = world.home.path().join("nowhere/creel.db");
+    let path = world
+        .engine
+        .path()
+        .parent()
+        .expect("its directory")
+        .join("nowhere/creel.db");
     let error = Store::open(&path, key(), Arc::new(SystemClock))
         .err()
         .expect("refused");
@@ -113,4 +119,18 @@ async fn a_closed_store_says_so() {
         world.store.platform().first_owner().await,
         Err(Error::Interrupted)
     ));
+}
+
+#[tokio::test]
+async fn the_schema_is_looked_at_without_a_change_and_brought_up_to_date() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("creel.db");
+    let place = creel_store::Place::parse(None, &path).expect("a place");
+    let known = Store::schema_version();
+    assert_eq!(place.schema().await.expect("nothing there").found, 0);
+    assert!(!path.exists(), "looking makes nothing");
+    place.migrate().await.expect("made");
+    let schema = place.schema().await.expect("there");
+    assert_eq!((schema.found, schema.known), (known, known));
+    place.open(key(), Arc::new(SystemClock)).await.expect("opens");
 }

@@ -1,12 +1,7 @@
-//! The store by its public door, each test on a file of its own.
+//! The store on SQLite, and what only a file has.
 
-mod access;
-mod agents;
-mod calls;
-mod crash;
+mod engine;
 mod file;
-mod log;
-mod once;
-mod turns;
-mod wall;
-mod world;
+mod suite;
+
+pub(crate) use suite::world;

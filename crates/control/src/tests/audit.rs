@@ -1,0 +1,495 @@
+//! Every change through the API leaves an entry in the caller's name: tried at every route that is not a `GET`,
+//! so that a route which is added is tried without anybody remembering to.
+
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use creel_domain::{ActResult, ActorKind};
+use creel_store::StoredEntry;
+use serde_json::{Value, json};
+
+use super::{
+    World, devices,
+    people::{ADA, Browser, PASSWORD, all_sent, code, give_owner_a_password, mail_to, mails_to},
+    wait,
+};
+use crate::refusals;
+
+/// Changes that leave no entry, and why.
+const UNTOLD: &[(&str, &str, &str)] = &[
+    (
+        "POST",
+        "/v1/agents/{agent}/chat",
+        "the conversation is the record, with its own times and ids",
+    ),
+    (
+        "POST",
+        "/v1/sign-up",
+        "nothing happens until a mailed code is shown",
+    ),
+    (
+        "POST",
+        "/v1/password-resets",
+        "nothing happens until a mailed code is shown",
+    ),
+    (
+        "POST",
+        "/v1/me/totp",
+        "nothing counts until a code has confirmed it",
+    ),
+    (
+        "POST",
+        "/v1/devices/authorize",
+        "it is nobody's until somebody approves it",
+    ),
+    ("POST", "/v1/devices/inspect", "it looks and changes nothing"),
+    (
+        "POST",
+        "/v1/access-tokens",
+        "it grants nothing that the caller has not, for minutes; what is done with it is told",
+    ),
+    // These need a code, of a mail or an app: `what_takes_a_code_is_told_as_well` tries them.
+    ("POST", "/v1/sign-up/confirm", "below"),
+    ("POST", "/v1/password-resets/confirm", "below"),
+    ("POST", "/v1/verify-email", "below"),
+    ("POST", "/v1/sign-in/second-factor", "below"),
+    ("POST", "/v1/me/totp/confirm", "below"),
+];
+
+/// What a route is called with so that it does something, and which action then is in the trail.
+fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
+    let told = match (method, template) {
+        ("POST", "/v1/agents") => (json!({"name": "made", "runtime": "lite"}), "agent.create"),
+        ("PATCH", "/v1/agents/{agent}") => (json!({"limits": {"pids": 300}}), "agent.change"),
+        ("DELETE", "/v1/agents/{agent}") => (json!({}), "agent.delete"),
+        ("POST", "/v1/agents/{agent}/restart") => (json!({}), "agent.restart"),
+        ("DELETE", "/v1/agents/{agent}/turns/{turn}") => (json!({}), "turn.stop"),
+        ("POST", "/v1/agents/{agent}/exec") => (json!({"argv": ["echo", "sk-planted"]}), "exec.run"),
+        ("DELETE", "/v1/agents/{agent}/files") => (json!({}), "file.delete"),
+        ("PUT", "/v1/agents/{agent}/files/content") => (json!("sk-planted"), "file.write"),
+        ("POST", "/v1/agents/{agent}/files/mkdir") => (json!({}), "file.mkdir"),
+        ("POST", "/v1/agents/{agent}/files/move") => (json!({}), "file.move"),
+        ("POST", "/v1/providers") => (
+            json!({"name": "made", "kind": "openai", "key": "sk-planted"}),
+            "provider.add",
+        ),
+        ("DELETE", "/v1/providers/{name}") => (json!({}), "provider.remove"),
+        ("POST", "/v1/providers/{name}/test") => (json!({}), "provider.test"),
+        ("PATCH", "/v1/members/{user}") => (json!({"role": "viewer"}), "member.role"),
+        ("DELETE", "/v1/members/{user}") => (json!({}), "member.remove"),
+        ("POST", "/v1/leave") => (json!({}), "member.leave"),
+        ("POST", "/v1/invitations") => (json!({"role": "viewer"}), "invitation.create"),
+        ("DELETE", "/v1/invitations/{invitation}") => (json!({}), "invitation.revoke"),
+        ("POST", "/v1/invitations/accept") => (json!({"name": "new", "code": "{code}"}), "invitation.accept"),
+        ("POST", "/v1/tokens") => (json!({"name": "made"}), "token.create"),
+        ("DELETE", "/v1/tokens/{token}") => (json!({}), "token.revoke"),
+        ("POST", "/v1/devices/approve") => (json!({"user_code": "{user_code}"}), "device.approve"),
+        ("POST", "/v1/devices/deny") => (json!({"user_code": "{user_code}"}), "device.deny"),
+        ("POST", "/v1/devices/token") => (json!({"device_code": "{device_code}"}), "device.pair"),
+        ("DELETE", "/v1/devices/{device}") => (json!({}), "device.remove"),
+        ("POST", "/v1/images/{image}/build") => (json!({}), "image.build"),
+        ("DELETE", "/v1/images/{image}") => (json!({}), "image.remove"),
+        ("POST", "/v1/sign-in-links") => (json!({}), "sign_in.link"),
+        ("POST", "/v1/orgs/{org}/suspend") => (json!({}), "org.suspend"),
+        ("POST", "/v1/orgs/{org}/resume") => (json!({}), "org.resume"),
+        ("POST", "/v1/sign-out") => (json!({}), "sign_out"),
+        ("POST", "/v1/sign-out-everywhere") => (json!({}), "session.end_all"),
+        ("POST", "/v1/sign-in") => (json!({"email": ADA, "password": PASSWORD}), "sign_in"),
+        ("PUT", "/v1/me/email") => (
+            json!({"email": "new@example.com", "password": PASSWORD}),
+            "email.change",
+        ),
+        ("PUT", "/v1/me/password") => (
+            json!({"current": PASSWORD, "new": "another one, quite long"}),
+            "password.change",
+        ),
+        ("POST", "/v1/me/org") => (json!({"org": "{org}"}), "session.switch"),
+        ("POST", "/v1/me/totp/disable") => (json!({"password": PASSWORD}), "second_factor.disable"),
+        ("DELETE", "/v1/browser-sessions/{browser_session}") => (json!({}), "session.end"),
+        _ => return None,
+    };
+    Some(told)
+}
+
+/// One of everything that a route may be about.
+struct Things {
+    world: World,
+    org: String,
+    secret: String,
+    agent: String,
+    turn: String,
+    token: String,
+    member: String,
+    invitation: String,
+    code: String,
+    session: String,
+    browser_session: String,
+    device: String,
+    /// Of a device that waits to be approved.
+    user_code: String,
+    /// Of one that was approved and has not fetched its token.
+    device_code: String,
+}
+
+impl Things {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let (agent, _) = world.running_agent("scout").await;
+        let text = |value: &Value, name: &str| value[name].as_str().expect("a text").to_owned();
+        let turn = world
+            .post(&format!("/v1/agents/{}/chat", agent.id), json!({"message": "hi"}))
+            .await
+            .expect(200)
+            .await;
+        let put = world
+            .ask("PUT", "/v1/agents/scout/files/content?path=a", &[], "x")
+            .await;
+        assert_eq!(put.status, 204);
+        let provider = json!({"name": "used", "kind": "openai", "key": "sk-planted"});
+        world.post("/v1/providers", provider).await.expect(201).await;
+        let token = world
+            .post("/v1/tokens", json!({"name": "old"}))
+            .await
+            .expect(201)
+            .await;
+        let invite = async || {
+            let invited = world.post("/v1/invitations", json!({"role": "admin"})).await;
+            invited.expect(201).await
+        };
+        let accept = json!({"name": "member", "code": text(&invite().await, "code")});
+        let joined = world
+            .post_as("", "/v1/invitations/accept", accept)
+            .await
+            .expect(201)
+            .await;
+        let open = invite().await;
+        give_owner_a_password(&world).await;
+        let link = world.handle().sign_in_path().await.expect("a link");
+        let opened = world
+            .send(Request::get(link).body(Body::empty()).expect("a request"))
+            .await;
+        let session = opened
+            .header("set-cookie")
+            .split(';')
+            .next()
+            .expect("a cookie")
+            .to_owned();
+        let sessions = world.get("/v1/browser-sessions").await.expect(200).await;
+        let owner = world.token.clone();
+        let device = devices::paired(&world, &owner, "paired", json!({})).await;
+        let waiting = devices::ask(&world, "waiting").await;
+        let approved = devices::ask(&world, "approved").await;
+        let approve = json!({"user_code": approved["user_code"]});
+        world.post("/v1/devices/approve", approve).await.expect(200).await;
+        Self {
+            device: text(&device, "device"),
+            user_code: text(&waiting, "user_code"),
+            device_code: text(&approved, "device_code"),
+            browser_session: text(&sessions["items"][0], "id"),
+            org: text(&joined, "org"),
+            secret: text(&joined, "secret"),
+            agent: agent.id.to_string(),
+            turn: text(&turn, "id"),
+            token: text(&token, "id"),
+            member: text(&joined, "user"),
+            invitation: text(&open, "id"),
+            code: text(&open, "code"),
+            session,
+            world,
+        }
+    }
+
+    fn request(&self, method: &str, template: &str, body: &Value) -> Request<Body> {
+        let path = template
+            .replace("{agent}", &self.agent)
+            .replace("{turn}", &self.turn)
+            .replace(
+                "{name}",
+                if template.ends_with("/test") {
+                    "demo"
+                } else {
+                    "used"
+                },
+            )
+            .replace("{token}", &self.token)
+            .replace("{user}", &self.member)
+            .replace("{org}", &self.org)
+            .replace("{invitation}", &self.invitation)
+            .replace("{browser_session}", &self.browser_session)
+            .replace("{device}", &self.device)
+            .replace("{image}", "openclaw");
+        let query = match template.rsplit('/').next() {
+            Some("move") => "?from=a&to=b",
+            Some("files" | "content") => "?path=a",
+            Some("mkdir") => "?path=new",
+            _ => "",
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{path}{query}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::IF_MATCH, "*")
+            .header("sec-fetch-site", "same-origin");
+        request = match template {
+            "/v1/sign-out" | "/v1/me/org" => request.header(header::COOKIE, &self.session),
+            "/v1/invitations/accept" | "/v1/sign-in" => request,
+            // The owner may not go.
+            "/v1/leave" => request.header(header::AUTHORIZATION, format!("Bearer {}", self.secret)),
+            _ => request.header(header::AUTHORIZATION, format!("Bearer {}", self.world.token)),
+        };
+        let body = body
+            .to_string()
+            .replace("{code}", &self.code)
+            .replace("{org}", &self.org)
+            .replace("{user_code}", &self.user_code)
+            .replace("{device_code}", &self.device_code);
+        request.body(Body::from(body)).expect("a request")
+    }
+
+    async fn trail(&self) -> Vec<StoredEntry> {
+        let caller = self.world.get("/v1/whoami").await.expect(200).await;
+        let org = caller["org"].as_str().expect("an id").parse().expect("an id");
+        let org = self.world.store().org(org);
+        let verdict = org.verify_audit().await.expect("a verdict");
+        assert_eq!(verdict.fault, None);
+        org.audit_after(0, 1000).await.expect("entries")
+    }
+}
+
+#[test]
+fn every_route_that_changes_something_leaves_an_entry_in_the_callers_name() {
+    for (method, template, _) in crate::http::needs::TABLE {
+        if *method == "GET" {
+            continue;
+        }
+        let untold = UNTOLD.iter().any(|(a, b, _)| (a, b) == (method, template));
+        let Some((body, action)) = call(method, template) else {
+            assert!(
+                untold,
+                "{method} {template}: say which action it leaves in the trail, or why none"
+            );
+            continue;
+        };
+        // Each with a world of its own, whose time stands still by itself.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().expect("a runtime");
+        runtime.block_on(leaves_an_entry(method, template, &body, action));
+    }
+}
+
+async fn leaves_an_entry(method: &str, template: &str, body: &Value, action: &str) {
+    let things = Things::new().await;
+    let before = things.trail().await.len();
+    let reply = things.world.send(things.request(method, template, body)).await;
+    let status = reply.status;
+    let id = reply.header("x-request-id").to_owned();
+    let text = reply.text().await;
+    assert!(status.is_success(), "{method} {template}: {status} {text}");
+    let trail = things.trail().await;
+    let told = trail[before..]
+        .iter()
+        .find(|stored| stored.entry.act.action == action);
+    let told = told.unwrap_or_else(|| panic!("{method} {template}: no {action} in {:#?}", &trail[before..]));
+    let actor = &told.entry.actor;
+    let kind = if template.starts_with("/v1/orgs/") {
+        ActorKind::Operator
+    } else {
+        ActorKind::User
+    };
+    assert_eq!(actor.kind, kind, "{method} {template}: {actor:?}");
+    assert!(
+        actor.id.starts_with("usr_") && !actor.via.is_empty(),
+        "{method} {template}: {actor:?}"
+    );
+    assert_eq!(actor.request, id, "{method} {template}");
+    let all = format!("{trail:?}");
+    for secret in [
+        "sk-planted",
+        &things.world.token,
+        &things.secret,
+        &things.code,
+        &things.user_code,
+        &things.device_code,
+    ] {
+        assert!(!all.contains(secret), "{method} {template}: {all}");
+    }
+}
+
+#[tokio::test]
+async fn signing_in_is_told_and_so_is_from_where() {
+    let things = Things::new().await;
+    let trail = things.trail().await;
+    let signed_in = trail
+        .iter()
+        .find(|stored| stored.entry.act.action == "sign_in")
+        .expect("told");
+    assert_eq!(signed_in.entry.actor.via, "session");
+    let request = Request::post("/v1/tokens")
+        .header(header::AUTHORIZATION, format!("Bearer {}", things.world.token))
+        .header(header::CONTENT_TYPE, "application/json")
+        .extension(creel_daemon::Peer::Tcp(([192, 0, 2, 7], 1234).into()))
+        .body(Body::from(json!({"name": "from afar"}).to_string()))
+        .expect("a request");
+    things.world.send(request).await.expect(201).await;
+    let trail = things.trail().await;
+    let told = &trail.last().expect("an entry").entry;
+    assert_eq!(
+        (told.act.action.as_str(), told.act.target_name.as_str()),
+        ("token.create", "from afar")
+    );
+    assert_eq!(told.actor.address, "192.0.2.7");
+    assert_eq!(told.actor.rule, "tokens:write");
+    assert!(told.actor.via.starts_with("token tok_"), "{:?}", told.actor);
+}
+
+#[tokio::test]
+async fn what_takes_a_code_is_told_as_well_and_so_is_a_sign_in_that_failed() {
+    let things = Things::new().await;
+    let world = &things.world;
+    let mut browser = Browser::signed_in(world, ADA, PASSWORD).await;
+    let verify = json!({"code": code(&mail_to(world, ADA, 1).await, "verify")});
+    let reply = browser.post(world, "/v1/verify-email", verify).await;
+    assert_eq!(reply.status, 204);
+    let begun = browser
+        .post(world, "/v1/me/totp", json!({}))
+        .await
+        .expect(201)
+        .await;
+    let secret = begun["secret"].as_str().expect("a secret").to_owned();
+    let shown = || crate::operations::people::totp::shown(&secret, world.clock.now());
+    let confirm = json!({"code": shown()});
+    let reply = browser.post(world, "/v1/me/totp/confirm", confirm).await;
+    assert_eq!(reply.status, 200);
+    tokio::time::advance(std::time::Duration::from_secs(90)).await;
+    let half = Browser::default()
+        .sign_in(world, ADA, PASSWORD)
+        .await
+        .expect(200)
+        .await;
+    let second = json!({"ticket": half["ticket"], "code": shown()});
+    let reply = Browser::default()
+        .post(world, "/v1/sign-in/second-factor", second)
+        .await;
+    assert_eq!(reply.status, 200);
+    let wrong = Browser::default().sign_in(world, ADA, "not the password").await;
+    wrong.problem("unauthenticated").await;
+    all_sent(world).await;
+    let count = mails_to(world, ADA).len();
+    browser
+        .post(world, "/v1/password-resets", json!({"email": ADA}))
+        .await;
+    let reset = code(&mail_to(world, ADA, count + 1).await, "reset");
+    let body = json!({"code": reset, "password": "another one, quite long"});
+    let reply = browser.post(world, "/v1/password-resets/confirm", body).await;
+    assert_eq!(reply.status, 204);
+    let invite = json!({"role": "viewer", "email": "bob@example.com"});
+    world.post("/v1/invitations", invite).await.expect(201).await;
+    let bob = code(&mail_to(world, "bob@example.com", 1).await, "invitation");
+    let body = json!({"code": bob, "name": "Bob", "password": PASSWORD});
+    let reply = Browser::default().post(world, "/v1/sign-up/confirm", body).await;
+    assert_eq!(reply.status, 201);
+    let expected = [
+        "email.verify done",
+        "second_factor.enable done",
+        "sign_in refused",
+        "password.reset done",
+        "invitation.accept done",
+    ];
+    wait("all of it to be told", || async {
+        let trail = things.trail().await;
+        let told: Vec<String> = trail
+            .iter()
+            .map(|stored| format!("{} {}", stored.entry.act.action, stored.entry.act.result.as_str()))
+            .collect();
+        let all = expected.iter().all(|one| told.iter().any(|told| told == one));
+        (all, format!("{told:#?}"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_trail_is_listed_exported_and_verified() {
+    let things = Things::new().await;
+    let world = &things.world;
+    let all = world.get("/v1/audit?limit=200").await.expect(200).await;
+    let all = all["items"].as_array().expect("items").clone();
+    let (mut pages, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = world
+            .get(&format!("/v1/audit?limit=3{next}"))
+            .await
+            .expect(200)
+            .await;
+        pages.extend(page["items"].as_array().expect("items").clone());
+        match page["next_cursor"].as_str() {
+            Some(cursor) => next = format!("&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(pages, all, "page by page it is the same");
+    let tokens = world
+        .get("/v1/audit?action=token.&actor=member")
+        .await
+        .expect(200)
+        .await;
+    let tokens = tokens["items"].as_array().expect("items").clone();
+    assert!(!tokens.is_empty() && tokens.iter().all(|entry| entry["actor"]["name"] == "member"));
+    world
+        .get("/v1/audit?actor=")
+        .await
+        .problem("invalid_request")
+        .await;
+    let (mut after, mut lines) = (0, Vec::new());
+    loop {
+        let page = world
+            .get(&format!("/v1/audit/export?limit=4&after={after}"))
+            .await;
+        assert_eq!(page.header("content-type"), "application/x-ndjson");
+        let text = page.text().await;
+        let parsed = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        let parsed: Vec<Value> = parsed.collect();
+        let Some(last) = parsed.last() else { break };
+        after = last["metadata"]["sequence"].as_u64().expect("a number");
+        lines.extend(parsed);
+    }
+    let exported: Vec<_> = lines
+        .iter()
+        .rev()
+        .map(|line| line["unmapped"]["creel"].clone())
+        .collect();
+    assert_eq!(exported, all);
+    let verdict = world.get("/v1/audit/verify").await.expect(200).await;
+    assert_eq!(
+        (&verdict["intact"], verdict["good"].as_u64()),
+        (&json!(true), Some(all.len() as u64))
+    );
+    assert_eq!(verdict["hash"], all[0]["hash"]);
+}
+
+#[tokio::test]
+async fn whoever_is_refused_is_told_of_and_cannot_fill_the_trail() {
+    let things = Things::new().await;
+    let world = &things.world;
+    let less = json!({"name": "less", "scopes": ["agents:read"]});
+    let less = world.post("/v1/tokens", less).await.expect(201).await;
+    let less = less["secret"].as_str().expect("a secret").to_owned();
+    let before = things.trail().await.len();
+    for _ in 0..50 {
+        let refused = world.post_as(&less, "/v1/tokens", json!({"name": "more"})).await;
+        refused.problem("forbidden").await;
+    }
+    let trail = things.trail().await;
+    assert_eq!(trail.len(), before + 1, "told once: {:#?}", &trail[before..]);
+    let told = &trail[before].entry;
+    assert_eq!(told.act.result, ActResult::Refused);
+    assert_eq!(
+        (told.act.action.as_str(), told.act.target.as_str()),
+        ("request", "POST /v1/tokens")
+    );
+    assert_eq!(told.actor.rule, "tokens:write");
+    refusals::sweep(&world.running().control, true).await;
+    let trail = things.trail().await;
+    assert_eq!(trail.len(), before + 2);
+    assert_eq!(trail[before + 1].entry.act.repeats, 49);
+}

@@ -1,0 +1,121 @@
+// Getting in: sign-in, second factor, sign-up, forgotten password, and the links of our mails.
+// A link's code stands behind the #, which no server sees; it leaves the address bar at once.
+
+import { ask, complain, onSubmit } from "/web/ask.js";
+
+const $ = (id) => document.getElementById(id);
+const views = [...document.querySelectorAll("#signed-out [data-view]")];
+let code = null;
+let ticket = null;
+
+function show(name, said) {
+  for (const view of views) view.hidden = view.dataset.view !== name;
+  $("said").textContent = said ?? "";
+  $("said").hidden = !said;
+  const view = views.find((one) => one.dataset.view === name);
+  document.title = `${view.querySelector("h2").textContent} · Creel`;
+  const first = view.querySelector("input:not([type=hidden]):not([value])") ?? view.querySelector("input, button");
+  if (!$("signed-out").hidden) first?.focus();
+}
+
+const inside = () => location.reload();
+
+onSubmit($("sign-in"), async (fields, form) => {
+  const result = await ask("POST", "/v1/sign-in", fields);
+  form.elements.password.value = "";
+  if (result.status === "signed_in") return inside();
+  ticket = result.ticket;
+  show("second-factor");
+});
+
+onSubmit($("second-factor"), async (fields, form) => {
+  try {
+    await ask("POST", "/v1/sign-in/second-factor", { ticket, code: fields.code });
+  } catch (error) {
+    form.elements.code.value = "";
+    throw error;
+  }
+  inside();
+});
+
+onSubmit($("forgotten"), async (fields) => {
+  await ask("POST", "/v1/password-resets", fields);
+  show("sign-in", `If ${fields.email} has an account, a link is on its way there. It is good for an hour.`);
+});
+
+onSubmit($("reset"), async (fields, form) => {
+  await ask("POST", "/v1/password-resets/confirm", { code, password: fields.password });
+  form.reset();
+  show("sign-in", "Your password is set. Sign in with it.");
+});
+
+onSubmit($("sign-up"), async (fields) => {
+  const invitation = fields.invitation.trim();
+  await ask("POST", "/v1/sign-up", { email: fields.email, ...(invitation && { invitation }) });
+  show("sign-in", `A mail is on its way to ${fields.email}. Open its link within a day.`);
+});
+
+onSubmit($("finish"), async (fields) => {
+  await ask("POST", "/v1/sign-up/confirm", { code, name: fields.name, password: fields.password });
+  inside();
+});
+
+onSubmit($("verify"), async () => {
+  await ask("POST", "/v1/verify-email", { code });
+  show("verified");
+});
+
+for (const link of document.querySelectorAll("#signed-out [data-show]")) {
+  link.addEventListener("click", () => show(link.dataset.show));
+}
+
+// Accepting with an account that there is: sign in first, then the page knows what to do.
+const KEPT = "creel-invitation";
+
+$("have-account").addEventListener("click", async () => {
+  sessionStorage.setItem(KEPT, code);
+  try {
+    await acceptKept();
+  } catch (error) {
+    if (error.status !== 401) return complain($("finish"), error);
+    sessionStorage.setItem(KEPT, code);
+    show("sign-in", "Sign in, and you join the org.");
+  }
+});
+
+export async function acceptKept() {
+  const invitation = sessionStorage.getItem(KEPT);
+  if (!invitation) return;
+  sessionStorage.removeItem(KEPT);
+  const joined = await ask("POST", "/v1/invitations/accept", { code: invitation });
+  await ask("POST", "/v1/me/org", { org: joined.org });
+  inside();
+}
+
+// What the address asks for; true: something that concerns whoever is signed in as well.
+function followLink() {
+  const [, what, secret] = /^#(reset|verify|sign-up|invitation)=([0-9a-f]+)$/.exec(location.hash) ?? [];
+  if (!what) return false;
+  code = secret;
+  history.replaceState(null, "", "/");
+  const view = { reset: "reset", verify: "verify", "sign-up": "finish", invitation: "finish" }[what];
+  $("have-account").hidden = what !== "invitation";
+  $("signed-in").hidden = true;
+  $("signed-out").hidden = false;
+  show(view);
+  return true;
+}
+
+export function begin() {
+  if (followLink()) return true;
+  show("sign-in");
+  return false;
+}
+
+window.addEventListener("hashchange", followLink);
+
+ask("GET", "/v1/sign-in").then((options) => {
+  for (const link of document.querySelectorAll("[data-show=sign-up]")) link.hidden = options.sign_up === "closed";
+  $("invitation-field").hidden = options.sign_up === "open";
+  $("sign-up").elements.invitation.required = options.sign_up === "invite";
+}).catch(() => {});

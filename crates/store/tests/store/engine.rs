@@ -1,0 +1,33 @@
+//! A SQLite file in a directory of its own.
+
+use std::{path::PathBuf, sync::Arc};
+
+use creel_daemon::Clock;
+use creel_store::{Error, MasterKey, Store};
+
+pub(crate) struct Engine(tempfile::TempDir);
+
+impl Engine {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("creel.db")
+    }
+
+    /// For [`Engine::open_at`], also in another process.
+    pub(crate) fn place(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    pub(crate) async fn open_at(place: &str, key: MasterKey, clock: Arc<dyn Clock>) -> Result<Store, Error> {
+        Store::open(place.as_ref(), key, clock)
+    }
+
+    /// Does something behind the store's back.
+    pub(crate) fn meddle(&self, sql: &str) {
+        let file = rusqlite::Connection::open(self.path()).expect("opens");
+        file.execute_batch(sql).expect("done");
+    }
+}

@@ -1,0 +1,22 @@
+//! What holds on every engine, by the store's public door. Each test has a database of its own.
+
+mod access;
+mod agents;
+mod attempts;
+mod audit;
+mod browser_sessions;
+mod calls;
+mod crash;
+pub(crate) mod devices;
+mod identities;
+mod log;
+mod mails;
+mod many;
+mod members;
+mod once;
+mod people;
+mod second_factor;
+mod signing;
+mod turns;
+mod wall;
+pub(crate) mod world;
