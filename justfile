@@ -14,3 +14,15 @@ fmt:
 # install, build, run
 up *args:
     script/up {{args}}
+
+# what Creel costs, as ratios to floors: just bench turn
+bench *args:
+    script/bench {{args}}
+
+# the heavy proofs in full: hours
+soak *args:
+    script/soak {{args}}
+
+# hostile bytes at a parser: just fuzz words -max_total_time=60
+fuzz target *args:
+    cargo +nightly fuzz run {{target}} -- {{args}}

@@ -1,8 +1,10 @@
-# What script/up and script/test share. Sourced, not run.
+# What the other scripts share. Sourced, not run.
 
 # Debian packages without which Creel cannot be built or cannot make a sandbox.
 # crun starts a sandbox faster; runc is there for hosts where crun fails.
 packages=(build-essential busybox-static ca-certificates crun e2fsprogs mmdebstrap runc)
+# Tests and benches start private servers from its programs.
+test_packages=(postgresql)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -34,23 +36,37 @@ need_toolchains() {
   command -v npm >/dev/null || fail "npm is missing: install Node.js with npm, then run this again"
 }
 
+host() { rustc -vV | sed -n 's/^host: //p'; }
+
 # cargo tells a file's age, not whose it is: what another checkout left in a shared target directory would
 # pass for ours, with that checkout's paths baked in. Dependencies stay.
 forget_other_checkouts() {
-  local mark=$CARGO_TARGET_DIR/checkout directory
+  local mark=$CARGO_TARGET_DIR/checkout
   [ "$(cat "$mark" 2>/dev/null)" = "$PWD" ] && return
-  for directory in "$CARGO_TARGET_DIR" "$CARGO_TARGET_DIR/bridge"; do
-    [ -d "$directory" ] && cargo clean --quiet --workspace --target-dir "$directory"
-  done
+  cargo clean --quiet --workspace
+  cargo clean --quiet --workspace --profile bridge --target-dir "$CARGO_TARGET_DIR/bridge" --target "$(host)"
   printf '%s' "$PWD" >"$mark"
+}
+
+# For what runs the workspace's binaries in real sandboxes: root, a target directory and images that outlive
+# the checkout, and the packages. $1 says what runs them, in a sentence's beginning.
+prepare_real_runs() {
+  export CARGO_TARGET_DIR=${CREEL_TARGET_DIR:-/var/cache/creel-ci/target}
+  export CREEL_TEST_IMAGES=${CREEL_TEST_IMAGES:-/var/cache/creel-ci/images}
+  need_toolchains
+  [ "$(id -u)" -eq 0 ] || fail "$1 start real sandboxes and need root: run this with sudo"
+  mkdir -p "$CARGO_TARGET_DIR" "$CREEL_TEST_IMAGES"
+  forget_other_checkouts
+  # Debian's PostgreSQL would come with a running server of its own, which nobody needs here.
+  mkdir -p /etc/postgresql-common/createcluster.d
+  echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/creel.conf
+  install_packages "${packages[@]}" "${test_packages[@]}"
 }
 
 # Builds the bridge, static and small, in a target directory of its own: its flags would rebuild all else.
 # Prints where it is.
 build_bridge() {
-  local host
-  host=$(rustc -vV | sed -n 's/^host: //p')
   RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile bridge --package creel-bridge \
-    --target "$host" --target-dir "$CARGO_TARGET_DIR/bridge" >&2
-  printf '%s\n' "$CARGO_TARGET_DIR/bridge/$host/bridge/creel-bridge"
+    --target "$(host)" --target-dir "$CARGO_TARGET_DIR/bridge" >&2
+  printf '%s\n' "$CARGO_TARGET_DIR/bridge/$(host)/bridge/creel-bridge"
 }

@@ -1,0 +1,6 @@
+//! What a user lives through, over the real binaries.
+
+mod conversation;
+mod guest;
+mod input;
+mod kills;
