@@ -12,6 +12,7 @@ mod devices;
 mod events;
 mod files;
 mod members;
+mod operators;
 mod orgs;
 mod people;
 mod platform;
@@ -35,6 +36,7 @@ pub use members::{
     AcceptInvitation, CreateInvitation, Invitation, InvitationList, Joined, Member, MemberList,
     NewInvitation, PatchMember,
 };
+pub use operators::{AddOperator, Operator, OperatorList};
 pub use orgs::{Org, OrgList};
 pub use people::{
     BrowserSession, BrowserSessionList, ConfirmReset, ConfirmSignUp, ConfirmTotp, Me, MyOrg, Proof,

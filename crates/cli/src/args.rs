@@ -103,6 +103,9 @@ pub(crate) enum Command {
     /// List, suspend and resume orgs; for operators of the platform
     #[command(subcommand)]
     Org(commands::org::OrgCommand),
+    /// List operators of the platform, make and unmake them; for operators
+    #[command(subcommand)]
+    Operator(commands::operator::OperatorCommand),
     /// Say who you are and what you may do
     Whoami,
     /// Print a link that opens the web page once

@@ -79,6 +79,11 @@ impl Layout {
         self.run().join("up.lock")
     }
 
+    /// Locked by each process that a `creel up` has started.
+    pub fn lives(&self) -> PathBuf {
+        self.run().join("lives.lock")
+    }
+
     /// Mails as files, where no server takes them.
     pub fn mail(&self) -> PathBuf {
         self.data.join("mail")

@@ -26,6 +26,8 @@ pub enum Error {
     Deleting,
     #[error("an org needs an owner: make somebody else one first")]
     LastOwner,
+    #[error("somebody must run the platform: make another user an operator first")]
+    LastOperator,
     #[error("it is the only way in that you have: set a password or link another identity first")]
     LastWayIn,
     #[error("they belong to the org already")]

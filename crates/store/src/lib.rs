@@ -23,6 +23,7 @@ mod identities;
 mod mails;
 mod members;
 mod migrations;
+mod operators;
 mod orgs;
 mod people;
 mod place;
@@ -57,6 +58,7 @@ pub use mails::{MAX_DEAD_MAILS, MAX_WAITING_MAILS, Mail, MailKind, Prepared};
 pub use members::{
     INVITATION_FOR, Joined, MAX_INVITATIONS, MAX_MEMBERS, NewInvitation, StoredInvitation, StoredMember,
 };
+pub use operators::{MAX_OPERATORS, StoredOperator};
 pub use orgs::StoredOrg;
 pub use people::{Membership, NewPerson, PasswordHash, Person, Purpose, SignedUp};
 pub use place::{Place, Schema};

@@ -4,3 +4,4 @@ mod conversation;
 mod guest;
 mod input;
 mod kills;
+mod openclaw;

@@ -11,6 +11,7 @@ mod devices;
 mod error;
 mod events;
 mod members;
+mod operators;
 mod orgs;
 mod people;
 mod platform;

@@ -17,8 +17,11 @@ use super::{
 use crate::runtime::{Assignment, failure};
 
 pub(super) const SESSION_PREFIX: &str = "agent:main:";
-/// So often a turn outlives the gateway.
+/// The gateway's deaths in the middle of a turn, after which the turn fails.
 const LIVES: u32 = 3;
+/// So often a turn is tried again that could not begin for a reason that passes.
+const ATTEMPTS: u128 = 4;
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(1);
 /// While it says that it is busy, for example with taking up what a crash interrupted.
 const SEND_TIMEOUT: Duration = Duration::from_secs(90);
 const SEND_PAUSE: Duration = Duration::from_millis(500);
@@ -29,9 +32,20 @@ pub(super) fn session_key(session: &SessionName) -> String {
     format!("{SESSION_PREFIX}{session}")
 }
 
+/// How following a turn ended.
+enum Came {
+    /// The turn is over.
+    Last(TurnEvent),
+    /// The gateway ended first.
+    Died,
+    /// OpenClaw could not begin for a reason that passes; what it would be told as otherwise.
+    Busy(TurnEvent),
+}
+
 pub(super) async fn run(shared: &Shared, turn: &Assignment) -> TurnEvent {
     let mut heard = Heard::default();
-    for life in 0..LIVES {
+    let (mut deaths, mut attempt) = (0, 0);
+    loop {
         let link = tokio::select! {
             link = shared.ready() => link,
             () = turn.cancel.cancelled() => return TurnEvent::Cancelled,
@@ -39,20 +53,37 @@ pub(super) async fn run(shared: &Shared, turn: &Assignment) -> TurnEvent {
         let Some(link) = link else {
             return failure::not_ready("OpenClaw did not become ready within two minutes. Try again later.");
         };
-        if life == 0 {
+        if (deaths, attempt) == (0, 0) {
             turn.tell(TurnEvent::Started).await;
         }
-        let last = follow(&link, turn, &mut heard, life > 0).await;
+        let came = follow(&link, turn, attempt, &mut heard, deaths > 0).await;
         if turn.cancel.is_cancelled() {
             return TurnEvent::Cancelled;
         }
-        if let Some(last) = last {
-            return last;
+        match came {
+            Came::Last(event) => return event,
+            Came::Busy(event) if attempt == ATTEMPTS => return event,
+            Came::Busy(_) => {
+                attempt += 1;
+                shared
+                    .logs
+                    .bridge("OpenClaw's state was in use; the turn is tried again".to_owned());
+                tokio::select! {
+                    () = tokio::time::sleep(ATTEMPT_PAUSE) => {}
+                    () = turn.cancel.cancelled() => return TurnEvent::Cancelled,
+                }
+            }
+            Came::Died => {
+                deaths += 1;
+                if deaths == LIVES {
+                    break;
+                }
+                shared.logs.bridge(
+                    "OpenClaw ended in the middle of a turn; the turn goes on when it is back".to_owned(),
+                );
+                heard.begin_anew();
+            }
         }
-        shared
-            .logs
-            .bridge("OpenClaw ended in the middle of a turn; the turn goes on when it is back".to_owned());
-        heard.begin_anew();
     }
     failure::crashed(
         "OpenClaw ended again and again in the middle of the turn. Look at the agent's logs, or give it more \
@@ -60,29 +91,40 @@ pub(super) async fn run(shared: &Shared, turn: &Assignment) -> TurnEvent {
     )
 }
 
-/// The turn in one life of the gateway; None when that ends first.
+/// A message's key: the turn's id, so that it is not taken twice. OpenClaw answers a key that failed with that
+/// failure for ever, so each further attempt has a key of its own.
+fn message_key(turn: TurnId, attempt: u128) -> String {
+    uuid::Uuid::from_u128(turn.uuid().as_u128() ^ attempt).to_string()
+}
+
+/// The turn in one life of the gateway.
 ///
 /// Sent again with the same key after a crash, a message is not taken twice: OpenClaw goes on with what it
 /// has of it, in a run with an id of its own.
-async fn follow(link: &Link, turn: &Assignment, heard: &mut Heard, again: bool) -> Option<TurnEvent> {
+async fn follow(link: &Link, turn: &Assignment, attempt: u128, heard: &mut Heard, again: bool) -> Came {
     let session = session_key(&turn.request.session);
-    let id = turn.id.uuid().to_string();
+    let id = message_key(turn.id, attempt);
     let mut listener = link.listen(session.clone());
     // Whether a run with another id may be the turn's.
     let mut adopts = match send(link, turn, &session, &id).await {
         Ok(answer) => again || answer["status"] != "started",
-        Err(Trouble::Lost) => return None,
+        Err(Trouble::Lost) => return Came::Died,
         Err(trouble) => {
-            return Some(failure::model(format!(
-                "OpenClaw did not take the message: {trouble}"
-            )));
+            let event = failure::model(format!("OpenClaw did not take the message: {trouble}"));
+            return match trouble {
+                Trouble::Refused(reason) if passes(&reason) => Came::Busy(event),
+                _ => Came::Last(event),
+            };
         }
     };
     let (mut under_way, mut foreign) = (HashSet::new(), HashSet::new());
     let mut aborting = false;
     loop {
         let told = tokio::select! {
-            told = listener.next() => told?,
+            told = listener.next() => match told {
+                Some(told) => told,
+                None => return Came::Died,
+            },
             () = turn.cancel.cancelled(), if !aborting => {
                 aborting = true;
                 under_way.insert(id.clone());
@@ -92,7 +134,7 @@ async fn follow(link: &Link, turn: &Assignment, heard: &mut Heard, again: bool) 
                 continue;
             }
             () = tokio::time::sleep(QUIET), if adopts && under_way.is_empty() => {
-                return Some(answered_already(link, &session, turn).await);
+                return Came::Last(answered_already(link, &session, turn).await);
             }
         };
         if told.run != id && !adopts {
@@ -114,9 +156,14 @@ async fn follow(link: &Link, turn: &Assignment, heard: &mut Heard, again: bool) 
                 continue;
             }
         }
+        let passes = told.payload["errorMessage"].as_str().is_some_and(passes) && heard.nothing();
         for event in heard.take(&told.event, &told.payload) {
             if event.is_last() {
-                return Some(event);
+                return if passes {
+                    Came::Busy(event)
+                } else {
+                    Came::Last(event)
+                };
             }
             turn.tell(event).await;
         }
@@ -168,6 +215,19 @@ fn answer_to(message: &str, since: Timestamp, history: &[HistoryEntry]) -> Optio
         [.., HistoryEntry::Agent { text, .. }] => Some(text.clone()),
         _ => None,
     }
+}
+
+/// Whether OpenClaw failed because a process of its own held its state for longer than it waits: on a busy host the
+/// one that it starts after a crash does.
+fn passes(reason: &str) -> bool {
+    [
+        "StateDatabaseCoordinatorContentionError",
+        "another OpenClaw process owns",
+        "SQLITE_BUSY",
+        "database is locked",
+    ]
+    .iter()
+    .any(|sign| reason.contains(sign))
 }
 
 fn says_nothing(payload: &Value) -> bool {

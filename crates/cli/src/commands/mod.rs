@@ -14,6 +14,7 @@ pub(crate) mod image;
 pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod member;
+pub(crate) mod operator;
 pub(crate) mod org;
 pub(crate) mod provider;
 pub(crate) mod sign_in;
@@ -79,6 +80,7 @@ fn client_command(command: Command, context: &Context) -> Result<()> {
             Command::Device(command) => device::run(command, context).await,
             Command::Audit(command) => audit::run(command, context).await,
             Command::Org(command) => org::run(command, context).await,
+            Command::Operator(command) => operator::run(command, context).await,
             Command::Whoami => member::whoami(context).await,
             Command::Token(command) => token::run(command, context).await,
             Command::Password(args) => account::password(&args, context).await,

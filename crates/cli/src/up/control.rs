@@ -19,6 +19,7 @@ use creel_store::{MasterKey, Place};
 use super::{
     account::{self, Account},
     args::ControlArgs,
+    data::Life,
     handover::{self, Ready, Told},
     sentence,
 };
@@ -32,6 +33,7 @@ pub(crate) fn run(args: ControlArgs) -> Result<()> {
         uid: args.uid,
         gid: args.gid,
     };
+    let _life = Life::begin(&Layout::new(&args.data))?;
     account.become_for_good()?;
     account::die_with(args.parent)?;
     account::name_process("creel-control");

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use creel_protocol::Layout;
@@ -16,6 +17,9 @@ use crate::failure::{Failure, Result};
 
 /// The layout that this program reads and writes.
 const VERSION: u32 = 1;
+/// How long the processes of an earlier `creel up` may take to end.
+const OTHERS_END_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Absolute, without links, so that all processes mean the same place.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
@@ -108,17 +112,9 @@ pub(super) struct Lock {
 impl Lock {
     pub(super) fn take(layout: &Layout) -> Result<Self> {
         let path = layout.lock();
-        let mut options = fs::OpenOptions::new();
-        let options = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o644);
-        let file = options
-            .open(&path)
-            .map_err(|error| cannot("open", &path, &error))?;
+        let file = open_lock(&path).map_err(|error| cannot("open", &path, &error))?;
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            Life::wait_for_others(layout)?;
             return Ok(Self { file });
         }
         let data = layout.data().display();
@@ -137,6 +133,48 @@ impl Lock {
         self.file.rewind()?;
         Ok(writeln!(self.file, "{} {address}", std::process::id())?)
     }
+}
+
+/// Held by each child of a `creel up`, together, as long as it lives. Control's listener is gone before it.
+pub(super) struct Life {
+    _file: File,
+}
+
+impl Life {
+    pub(super) fn begin(layout: &Layout) -> Result<Self> {
+        let path = layout.lives();
+        let begun = open_lock(&path).and_then(|file| {
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared)?;
+            Ok(file)
+        });
+        let file = begun.map_err(|error| cannot("lock", &path, &error))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Waits until no child of an earlier `creel up` is left: one that was killed leaves them ending, with its address
+    /// still in use.
+    fn wait_for_others(layout: &Layout) -> Result<()> {
+        let path = layout.lives();
+        let file = open_lock(&path).map_err(|error| cannot("open", &path, &error))?;
+        let deadline = Instant::now() + OTHERS_END_WITHIN;
+        while rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            if Instant::now() >= deadline {
+                return Err(Failure::sentence(format!(
+                    "processes of an earlier `creel up` with {} do not end: `pgrep -a creel` shows them; kill them, \
+                     then try again",
+                    layout.data().display()
+                )));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+}
+
+fn open_lock(path: &Path) -> std::io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    options.mode(0o644).open(path)
 }
 
 /// Whether anybody holds the lock.

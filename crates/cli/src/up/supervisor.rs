@@ -10,10 +10,11 @@ use creel_protocol::Layout;
 use creel_supervisor::{BackendChoice, RunOptions, images::Images};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{account, args::SupervisorArgs, sentence};
+use super::{account, args::SupervisorArgs, data::Life, sentence};
 use crate::failure::Result;
 
 pub(crate) fn run(args: SupervisorArgs) -> Result<()> {
+    let _life = Life::begin(&Layout::new(&args.data))?;
     account::die_with(args.parent)?;
     account::name_process("creel-superviso");
     creel_daemon::init_logs(false);

@@ -23,6 +23,7 @@ mod logs;
 mod me;
 mod members;
 pub(crate) mod needs;
+mod operators;
 mod orgs;
 pub(crate) mod origin;
 mod people;
@@ -81,6 +82,7 @@ fn api() -> OpenApiRouter<Arc<Control>> {
         .merge(access_tokens::routes())
         .merge(audit::routes())
         .merge(orgs::routes())
+        .merge(operators::routes())
         .merge(platform::routes())
         .merge(sign_in::routes())
         .merge(people::routes())

@@ -43,14 +43,14 @@ struct Page {
 #[utoipa::path(get, path = "/v1/orgs", tag = "orgs", params(Page),
     responses((status = 200, body = OrgList), (status = "default", body = Problem)))]
 async fn list(
-    _caller: Caller,
+    caller: Caller,
     State(control): State<Arc<Control>>,
     Query(page): Query<Page>,
 ) -> Answer<Answered<OrgList>> {
     let limit = limit(page.limit)?;
     let before = page.cursor.map(|text| cursor::decode(LIST, &text)).transpose()?;
     let before = before.map(|position| OrgId::from_uuid(uuid::Uuid::from_u128(position)));
-    let (items, more) = orgs::list(&control, before, limit).await?;
+    let (items, more) = orgs::list(&control, &caller, before, limit).await?;
     let next_cursor = items
         .last()
         .filter(|_| more)

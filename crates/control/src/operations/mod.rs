@@ -6,6 +6,7 @@ pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod members;
 mod once;
+pub(crate) mod operators;
 pub(crate) mod orgs;
 pub(crate) mod people;
 pub(crate) mod providers;
@@ -26,9 +27,11 @@ impl From<creel_store::Error> for Failure {
             Error::NameTaken(_) => ErrorCode::NameTaken,
             Error::RevisionMismatch { .. } => ErrorCode::RevisionMismatch,
             Error::LimitReached { .. } => ErrorCode::LimitReached,
-            Error::Deleting | Error::LastOwner | Error::LastWayIn | Error::AlreadyMember => {
-                ErrorCode::Conflict
-            }
+            Error::Deleting
+            | Error::LastOwner
+            | Error::LastOperator
+            | Error::LastWayIn
+            | Error::AlreadyMember => ErrorCode::Conflict,
             Error::NotYours => ErrorCode::Forbidden,
             Error::TooManyGuesses { .. } | Error::TooManyDevicesAsk => ErrorCode::TooManyAttempts,
             Error::KeyLost => ErrorCode::IdempotencyInProgress,

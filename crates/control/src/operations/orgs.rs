@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use creel_api::{self as api, ErrorCode};
+use creel_api as api;
 use creel_domain::{Actor, ActorKind, OrgId};
 use creel_store::{Org, StoredOrg};
 
 use crate::{
     Control,
-    http::{
-        auth::Caller,
-        failure::{Answer, Failure},
-    },
+    http::{auth::Caller, failure::Answer},
+    operations::operators,
 };
 
 /// Agents nudged at a time.
@@ -30,13 +28,8 @@ fn shown(stored: StoredOrg) -> api::Org {
 
 /// The one way for an operator into somebody else's org: what they must have shown is asked here, and whatever is
 /// done through it is told in the org's trail as an operator's.
-fn entered(control: &Control, caller: &Caller, org: OrgId) -> Answer<Org> {
-    if !caller.operator || caller.restricted {
-        return Err(Failure::new(
-            ErrorCode::Forbidden,
-            "Only an operator of the platform may do this, signed in or with a token without scopes.",
-        ));
-    }
+async fn entered(control: &Control, caller: &Caller, org: OrgId) -> Answer<Org> {
+    operators::prove(control, caller).await?;
     let actor = Actor {
         kind: ActorKind::Operator,
         ..(*caller.actor).clone()
@@ -47,9 +40,11 @@ fn entered(control: &Control, caller: &Caller, org: OrgId) -> Answer<Org> {
 /// A page, newest first, and whether more follows.
 pub(crate) async fn list(
     control: &Control,
+    caller: &Caller,
     before: Option<OrgId>,
     limit: u32,
 ) -> Answer<(Vec<api::Org>, bool)> {
+    operators::prove(control, caller).await?;
     let mut orgs = control.store.platform().list_orgs(before, limit + 1).await?;
     let more = orgs.len() > limit as usize;
     orgs.truncate(limit as usize);
@@ -57,17 +52,17 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn show(control: &Control, caller: &Caller, org: OrgId) -> Answer<api::Org> {
-    Ok(shown(entered(control, caller, org)?.show().await?))
+    Ok(shown(entered(control, caller, org).await?.show().await?))
 }
 
 pub(crate) async fn suspend(control: &Control, caller: &Caller, org: OrgId) -> Answer<()> {
-    let org = entered(control, caller, org)?;
+    let org = entered(control, caller, org).await?;
     org.suspend().await?;
     nudge_all(control, &org, true).await
 }
 
 pub(crate) async fn resume(control: &Control, caller: &Caller, org: OrgId) -> Answer<()> {
-    let org = entered(control, caller, org)?;
+    let org = entered(control, caller, org).await?;
     org.resume().await?;
     nudge_all(control, &org, false).await
 }

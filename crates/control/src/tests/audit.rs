@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 
 use super::{
     World, devices,
+    orgs::owner_has_a_second_factor,
     people::{ADA, Browser, PASSWORD, all_sent, code, give_owner_a_password, mail_to, mails_to},
     wait,
 };
 use crate::refusals;
+
+const MEMBER: &str = "member@example.com";
 
 /// Changes that leave no entry, and why.
 const UNTOLD: &[(&str, &str, &str)] = &[
@@ -93,6 +96,8 @@ fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
         ("POST", "/v1/sign-in-links") => (json!({}), "sign_in.link"),
         ("POST", "/v1/orgs/{org}/suspend") => (json!({}), "org.suspend"),
         ("POST", "/v1/orgs/{org}/resume") => (json!({}), "org.resume"),
+        ("POST", "/v1/operators") => (json!({"email": MEMBER}), "operator.add"),
+        ("DELETE", "/v1/operators/{user}") => (json!({}), "operator.remove"),
         ("POST", "/v1/sign-out") => (json!({}), "sign_out"),
         ("POST", "/v1/sign-out-everywhere") => (json!({}), "session.end_all"),
         ("POST", "/v1/sign-in") => (json!({"email": ADA, "password": PASSWORD}), "sign_in"),
@@ -200,6 +205,18 @@ impl Things {
         }
     }
 
+    /// The owner has shown enough to act as an operator; the member may become one, or is one.
+    async fn readies_operators(&self, member_is_one: bool) {
+        owner_has_a_second_factor(&self.world).await;
+        let platform = self.world.store().platform();
+        let member = self.member.parse().expect("an id");
+        let address = || MEMBER.parse().expect("an address");
+        assert!(platform.set_email(member, address(), true).await.expect("set"));
+        if member_is_one {
+            platform.add_operator(address()).await.expect("an operator");
+        }
+    }
+
     fn request(&self, method: &str, template: &str, body: &Value) -> Request<Body> {
         let path = template
             .replace("{agent}", &self.agent)
@@ -280,6 +297,9 @@ fn every_route_that_changes_something_leaves_an_entry_in_the_callers_name() {
 
 async fn leaves_an_entry(method: &str, template: &str, body: &Value, action: &str) {
     let things = Things::new().await;
+    if template.starts_with("/v1/orgs/") || template.starts_with("/v1/operators") {
+        things.readies_operators(template.ends_with("{user}")).await;
+    }
     let before = things.trail().await.len();
     let reply = things.world.send(things.request(method, template, body)).await;
     let status = reply.status;

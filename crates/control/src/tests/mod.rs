@@ -14,6 +14,7 @@ mod crash;
 pub(crate) mod devices;
 mod events;
 mod limits;
+mod operators;
 mod orgs;
 mod people;
 mod platform;

@@ -2,7 +2,7 @@
 
 use axum::{body::Body, http::Request};
 use creel_domain::{ActorKind, Intent, OrgId};
-use creel_store::NewToken;
+use creel_store::{NewToken, NewTotp};
 use serde_json::json;
 
 use super::{Reply, World, wait};
@@ -16,6 +16,18 @@ async fn tenant(world: &World) -> OrgId {
     let token = NewToken::whole(user, "theirs", hash(TENANT));
     world.store().org(org).add_token(token).await.expect("a token");
     org
+}
+
+/// What an operator must have before any of this.
+pub(super) async fn owner_has_a_second_factor(world: &World) {
+    let platform = world.store().platform();
+    let owner = platform.first_owner().await.expect("an owner").user;
+    let totp = NewTotp {
+        secret: "JBSWY3DPEHPK3PXP".to_owned().into(),
+    };
+    assert!(platform.begin_totp(owner, totp).await.expect("begun"));
+    let confirmed = platform.confirm_totp(owner, 1, Vec::new()).await;
+    assert!(confirmed.expect("confirmed"));
 }
 
 async fn ask(world: &World, token: &str, method: &str, path: &str) -> Reply {
@@ -42,6 +54,7 @@ async fn until_wanted(world: &World, intent: Intent) {
 #[tokio::test]
 async fn a_suspended_org_does_nothing_until_it_is_resumed_and_knows_who_did_it() {
     let world = World::new().await;
+    owner_has_a_second_factor(&world).await;
     let org = tenant(&world).await;
     let agent = json!({"name": "scout", "runtime": "lite"});
     world.post_as(TENANT, "/v1/agents", agent).await.expect(201).await;
@@ -98,6 +111,7 @@ async fn a_suspended_org_does_nothing_until_it_is_resumed_and_knows_who_did_it()
 #[tokio::test]
 async fn only_an_operator_enters_another_org_and_not_with_a_token_that_does_less() {
     let world = World::new().await;
+    owner_has_a_second_factor(&world).await;
     let org = tenant(&world).await;
     let less = json!({"name": "less", "scopes": ["platform:write"]});
     let less = world.post("/v1/tokens", less).await.expect(201).await;

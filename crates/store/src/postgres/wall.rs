@@ -23,7 +23,7 @@ const PLATFORM: &[(&str, &str)] = &[
     // Sign-in finds out whose org it is about.
     // Touched to wait for the org's own writes.
     ("orgs", "SELECT, INSERT, UPDATE (last_event)"),
-    ("users", "SELECT, INSERT"),
+    ("users", "SELECT, INSERT, UPDATE (operator)"),
     ("members", "SELECT, INSERT"),
     // A mailed code is made when it is mailed, and used by one who is nobody's yet.
     ("invitations", "SELECT, UPDATE (hash), DELETE"),
