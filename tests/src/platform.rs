@@ -15,7 +15,7 @@ use creel_testkit::{FakeProvider, PostgresDatabase};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::leftovers::leftovers;
+use crate::leftovers::{clear, leftovers};
 
 /// Whatever a scenario waits for comes within this, or the scenario fails.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -262,6 +262,9 @@ impl Drop for Platform {
         // A scenario that failed leaves nothing either.
         if self.terminate().is_some() && std::thread::panicking() {
             eprintln!("{}", self.logs());
+        }
+        if std::thread::panicking() {
+            clear(&self.data());
         }
     }
 }
