@@ -18,6 +18,7 @@ mod people;
 mod platform;
 mod problem;
 mod providers;
+mod sso;
 mod tokens;
 mod usage;
 
@@ -25,7 +26,7 @@ pub use access_tokens::{AccessToken, CreateAccessToken};
 pub use agents::{Agent, AgentList, CreateAgent, LimitsPatch, PatchAgent};
 pub use audit::{AuditFault, AuditFaultKind, AuditList, AuditRecord, AuditVerdict, OCSF_VERSION, ocsf};
 pub use chat::{ChatRequest, Message, MessageList, Role, Session, SessionList, ToolCall, Turn, TurnState};
-pub use creel_domain::ProviderKind;
+pub use creel_domain::{ProviderKind, SsoKind, SsoNewcomers};
 pub use devices::{
     ApproveDevice, AskForDevice, Device, DeviceAuthorization, DeviceCode, DeviceList, DeviceRequest,
     DeviceToken, TokenType, UserCode,
@@ -47,6 +48,10 @@ pub use people::{
 pub use platform::{Host, Identity, Image, ImageList, ImageProgress, SignInLink, Version};
 pub use problem::{ErrorCode, Problem};
 pub use providers::{AddProvider, Provider, ProviderList, ProviderTest};
+pub use sso::{
+    AddSsoProvider, BeginSso, LinkIdentity, LinkedIdentity, LinkedIdentityList, SsoBegun, SsoChoice,
+    SsoProvider, SsoProviderList, SsoTest,
+};
 pub use tokens::{CreateToken, NewToken, Token, TokenList};
 pub use usage::{UsageGroup, UsageReport, UsageRow};
 

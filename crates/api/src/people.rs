@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::SsoChoice;
+
 /// A text that debug output does not show.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
@@ -67,6 +69,9 @@ impl std::str::FromStr for SignUpMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignInOptions {
     pub sign_up: SignUpMode,
+    /// Where else one may show who one is, by name.
+    #[serde(default)]
+    pub providers: Vec<SsoChoice>,
 }
 
 /// A token instead of a browser's session.

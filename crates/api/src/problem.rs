@@ -75,6 +75,11 @@ codes! {
     SlowDown = "slow_down", 400, "It is asked too often";
     AccessDenied = "access_denied", 400, "It was denied";
     ExpiredToken = "expired_token", 400, "The code is good no more";
+    SsoOver = "sso_over", 400, "The sign-in is over";
+    SsoDenied = "sso_denied", 403, "The sign-in was declined at the provider";
+    SsoNotAllowed = "sso_not_allowed", 403, "This sign-in lets nobody in";
+    SsoNotBelieved = "sso_not_believed", 502, "The sign-in provider's answer is not believed";
+    SsoUnreachable = "sso_unreachable", 503, "The sign-in provider cannot be asked";
     TooManyAttempts = "too_many_attempts", 429, "Too many attempts";
     AgentNotRunning = "agent_not_running", 409, "The agent does not run";
     IdempotencyMismatch = "idempotency_mismatch", 409, "The key was used for another request";

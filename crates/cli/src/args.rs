@@ -106,6 +106,12 @@ pub(crate) enum Command {
     /// List operators of the platform, make and unmake them; for operators
     #[command(subcommand)]
     Operator(commands::operator::OperatorCommand),
+    /// Say where people may sign in besides here; for operators of the platform
+    #[command(subcommand)]
+    Sso(commands::sso::SsoCommand),
+    /// List and unlink the accounts elsewhere that you sign in with
+    #[command(subcommand)]
+    Identity(commands::sso::IdentityCommand),
     /// Say who you are and what you may do
     Whoami,
     /// Print a link that opens the web page once

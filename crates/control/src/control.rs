@@ -27,6 +27,7 @@ use crate::{
     refusals::Refusals,
     sightings::Sightings,
     signing::Signing,
+    sso::Sso,
     turns::Turns,
     uplink::Ledger,
 };
@@ -54,6 +55,7 @@ pub(crate) struct Control {
     pub(crate) sign_up: SignUpMode,
     pub(crate) signing: Signing,
     pub(crate) issuers: Issuers,
+    pub(crate) sso: Sso,
     pub(crate) limits: Limits,
     pub(crate) refusals: Refusals,
     /// Older entries of audit trails are removed; none: they are kept.

@@ -9,6 +9,7 @@
 //! mail                                 what waits in the store, to people
 //! limits, refusals                     how often somebody may ask, and who was refused
 //! signing, issuers, jwt                tokens that others can check, and those that others make
+//! sso                                  signing in at somebody else's
 //! housekeeping                         what is done now and then
 //! ```
 //!
@@ -31,6 +32,7 @@ mod refusals;
 mod service;
 mod sightings;
 mod signing;
+mod sso;
 #[cfg(test)]
 mod tests;
 mod turns;

@@ -22,6 +22,7 @@ use crate::{
     operations::{sign_in, tokens},
     passwords::{Cost, Passwords},
     reconcile,
+    sso::Sso,
     uplink::{self, Directory, Ledger},
 };
 
@@ -173,6 +174,7 @@ impl Service {
             sightings: Arc::default(),
             signing: Default::default(),
             issuers: Issuers::new(jwt_issuers, first.org, &http),
+            sso: Sso::new(&http),
             looker: Default::default(),
             nudges: Default::default(),
             told: Default::default(),

@@ -134,6 +134,8 @@ ids! {
     OrgId = "org", "an org";
     /// A person.
     UserId = "usr", "a user";
+    /// Somebody else who says who people are.
+    SsoProviderId = "sso", "a sign-in provider";
     /// What an org owns: a specification and what is wanted of it.
     AgentId = "agt", "an agent";
     /// The isolated place where one agent runs.

@@ -21,6 +21,7 @@ mod rate;
 mod reconcile;
 mod sandbox;
 mod session;
+mod sso;
 mod turn;
 
 pub use access::{BadRole, BadScope, MemberRole, Scope};
@@ -32,7 +33,7 @@ pub use email::{BadEmail, Email};
 pub use health::{BridgeHealth, RuntimeHealth, RuntimeState};
 pub use id::{
     AgentId, BadId, BrowserSessionId, CallId, DeviceId, EventId, IdentityId, InvitationId, MailId, MessageId,
-    OrgId, ProviderId, SandboxId, TokenId, TurnId, UserId,
+    OrgId, ProviderId, SandboxId, SsoProviderId, TokenId, TurnId, UserId,
 };
 pub use limits::{BadLimits, Limits};
 pub use model::{BadModelName, ModelName, ProviderKind};
@@ -44,4 +45,5 @@ pub use rate::{Allowance, BadRates, Rate, RateClass, Rates};
 pub use reconcile::{Deadlines, Situation, Step, agent_state, next_steps};
 pub use sandbox::{Generation, ImageName, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
 pub use session::{BadSessionName, SessionName};
+pub use sso::{SsoKind, SsoNewcomers};
 pub use turn::{ToolRecord, Turn, TurnEvent, TurnFailure, TurnStatus};

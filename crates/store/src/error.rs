@@ -14,12 +14,16 @@ pub enum Error {
     NotFound(&'static str),
     #[error("`{0}` is taken: choose another name")]
     NameTaken(Name),
+    #[error("the sign-in provider `{0}` has the same issuer: remove it first")]
+    IssuerTaken(Name),
     #[error("it was changed in the meantime and is now at revision {}", .current.0)]
     RevisionMismatch { current: Generation },
     #[error("there are {most} {what} already, which is as many as there can be: delete one first")]
     LimitReached { what: &'static str, most: u64 },
     #[error("too many codes were tried that nobody has: wait {minutes} minutes, then look at the code again")]
     TooManyGuesses { minutes: i64 },
+    #[error("too many sign-ins are under way: finish one, or try again in ten minutes")]
+    TooManySignIns,
     #[error("too many devices wait to be approved: approve or deny one, or try again in some minutes")]
     TooManyDevicesAsk,
     #[error("it is being deleted")]

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 
 use crate::{
     Access, Error, MAX_MEMBERS, Platform,
-    audit::{record, record_for},
+    access::{Hash, insert_org},
+    audit::{known_as, record, record_for},
     members::insert_member,
-    people::{alone_in, put_email},
+    people::{alone_in, put_email, use_invitation},
     rows::{Row, values},
     tx::Tx,
 };
@@ -33,6 +34,19 @@ pub struct StoredIdentity {
     pub subject: String,
     pub email: Option<Email>,
     pub created_at: Timestamp,
+}
+
+/// What becomes of somebody whom nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Newcomers {
+    /// They stay out.
+    Nobody,
+    /// They become what the invitation with this code says; without a good one they stay out.
+    Invited([u8; 32]),
+    /// They become a member.
+    Join(OrgId, MemberRole),
+    /// They get an org of their own, called so.
+    OwnOrg(String),
 }
 
 /// Who it is that came.
@@ -101,6 +115,26 @@ async fn verified_owner(tx: &mut Tx, email: &Email) -> Result<Option<UserId>, Er
     row.map(|row| row.id("user_id")).transpose()
 }
 
+async fn insert_user(
+    tx: &mut Tx,
+    org: OrgId,
+    user: UserId,
+    name: &str,
+    role: MemberRole,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let sql = "INSERT INTO users (id, org_id, name, operator, created_at) VALUES ($1, $2, $3, 0, $4)";
+    tx.run(sql, values![user, org, name, now]).await?;
+    insert_member(tx, org, user, name, role, now).await
+}
+
+/// To whom an invitation was mailed, if it was.
+async fn invited_address(tx: &mut Tx, code: Hash, now: Timestamp) -> Result<Option<Email>, Error> {
+    let sql = "SELECT email FROM invitations WHERE hash = $1 AND email IS NOT NULL AND expires_at > $2";
+    let row = tx.row(sql, values![code, now]).await?;
+    row.map(|row| row.parsed("email")).transpose()
+}
+
 impl Platform {
     /// The user who is called so by that issuer.
     pub async fn by_identity(&self, issuer: String, subject: String) -> Result<Option<UserId>, Error> {
@@ -108,10 +142,14 @@ impl Platform {
             .await
     }
 
-    /// Somebody has come whom an issuer vouches for. `newcomers` says where to and as what one is let in whom nobody
-    /// knows; none: not at all.
-    pub async fn meet(&self, new: NewIdentity, newcomers: Option<(OrgId, MemberRole)>) -> Result<Met, Error> {
-        let (id, fresh, now) = (self.store.mint(), self.store.mint::<UserId>(), self.store.now());
+    /// Somebody has come whom an issuer vouches for. `newcomers` says what becomes of one whom nobody knows.
+    pub async fn meet(&self, new: NewIdentity, newcomers: Newcomers) -> Result<Met, Error> {
+        let (id, fresh, fresh_org) = (
+            self.store.mint(),
+            self.store.mint::<UserId>(),
+            self.store.mint::<OrgId>(),
+        );
+        let now = self.store.now();
         self.write(move |tx| {
             Box::pin(async move {
                 if let Some(user) = whose(tx, &new.issuer, &new.subject).await? {
@@ -123,26 +161,40 @@ impl Platform {
                     insert(tx, id, user, &new, now).await?;
                     return Ok(Met::Known(user));
                 }
-                let Some((org, role)) = newcomers else {
-                    return Ok(Met::Stranger);
-                };
-                alone_in(tx, org).await?;
-                let sql = "SELECT COUNT(*) AS n FROM members WHERE org_id = $1";
-                let there = tx.row(sql, values![org]).await?;
-                if there.map(|row| row.count("n")).transpose()?.unwrap_or_default() >= MAX_MEMBERS {
-                    return Err(Error::LimitReached {
-                        what: "members",
-                        most: MAX_MEMBERS,
-                    });
+                let mut mailed_to = None;
+                match newcomers {
+                    Newcomers::Nobody => return Ok(Met::Stranger),
+                    Newcomers::Invited(code) => {
+                        mailed_to = invited_address(tx, code, now).await?;
+                        let Some((org, role)) = use_invitation(tx, code, now).await? else {
+                            return Ok(Met::Stranger);
+                        };
+                        insert_user(tx, org, fresh, &new.name, role, now).await?;
+                        known_as(tx, org, fresh, "invitation").await?;
+                        let act = Act::new("invitation.accept").on("user", fresh).named(&new.name);
+                        record(tx, org, act.with("role", role).with("issuer", &new.issuer)).await?;
+                    }
+                    Newcomers::Join(org, role) => {
+                        alone_in(tx, org).await?;
+                        let sql = "SELECT COUNT(*) AS n FROM members WHERE org_id = $1";
+                        let there = tx.row(sql, values![org]).await?;
+                        if there.map(|row| row.count("n")).transpose()?.unwrap_or_default() >= MAX_MEMBERS {
+                            return Err(Error::LimitReached {
+                                what: "members",
+                                most: MAX_MEMBERS,
+                            });
+                        }
+                        insert_user(tx, org, fresh, &new.name, role, now).await?;
+                        let act = Act::new("member.join").on("user", fresh).named(&new.name);
+                        record(tx, org, act.with("role", role).with("issuer", &new.issuer)).await?;
+                    }
+                    Newcomers::OwnOrg(org_name) => {
+                        insert_org(tx, fresh_org, &org_name, fresh, &new.name, false, now).await?;
+                    }
                 }
-                let sql =
-                    "INSERT INTO users (id, org_id, name, operator, created_at) VALUES ($1, $2, $3, 0, $4)";
-                tx.run(sql, values![fresh, org, new.name.as_str(), now]).await?;
-                insert_member(tx, org, fresh, &new.name, role, now).await?;
-                let act = Act::new("member.join").on("user", fresh).named(&new.name);
-                record(tx, org, act.with("role", role).with("issuer", &new.issuer)).await?;
                 insert(tx, id, fresh, &new, now).await?;
-                if let Some(email) = &new.email {
+                // Whoever has the code of an invitation that was mailed has read that mail.
+                if let Some(email) = new.email.as_ref().or(mailed_to.as_ref()) {
                     // An address that is somebody's already stays theirs.
                     put_email(tx, fresh, email, Some(now), now).await?;
                 }
@@ -164,6 +216,18 @@ impl Platform {
                         Ok(true)
                     }
                 }
+            })
+        })
+        .await
+    }
+
+    /// Whether one of a user's identities is at a provider that people can sign in with.
+    pub async fn signs_in_elsewhere(&self, user: UserId) -> Result<bool, Error> {
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT 1 AS there FROM identities i JOIN sso_providers p ON p.issuer = i.issuer
+                           WHERE i.user_id = $1 LIMIT 1";
+                Ok(tx.row(sql, values![user]).await?.is_some())
             })
         })
         .await

@@ -34,6 +34,7 @@ mod seal;
 mod second_factor;
 mod signing;
 mod sqlite;
+mod sso;
 mod store;
 mod tokens;
 mod turns;
@@ -53,7 +54,7 @@ pub use egress::{EgressDecision, KEPT_DECISIONS};
 pub use error::Error;
 pub use events::{KEPT_EVENTS, LogEvent};
 pub use idempotency::Claim;
-pub use identities::{MAX_IDENTITIES, Met, NewIdentity, StoredIdentity};
+pub use identities::{MAX_IDENTITIES, Met, NewIdentity, Newcomers, StoredIdentity};
 pub use mails::{MAX_DEAD_MAILS, MAX_WAITING_MAILS, Mail, MailKind, Prepared};
 pub use members::{
     INVITATION_FOR, Joined, MAX_INVITATIONS, MAX_MEMBERS, NewInvitation, StoredInvitation, StoredMember,
@@ -67,6 +68,10 @@ pub use providers::{MAX_PROVIDERS, NewProvider, StoredProvider};
 pub use seal::{MasterKey, MasterKeyError};
 pub use second_factor::{HalfSession, NewTotp, StoredTotp};
 pub use signing::{NewSigningKey, SigningKey};
+pub use sso::{
+    MAX_SSO_ATTEMPTS, MAX_SSO_ATTEMPTS_OF_ONE, MAX_SSO_PROVIDERS, NewSsoAttempt, NewSsoProvider,
+    SSO_ATTEMPT_FOR, SsoLink, StoredSsoAttempt, StoredSsoProvider,
+};
 pub use store::{Org, Platform, Store};
 pub use tokens::{MAX_TOKENS, NewToken, StoredToken};
 pub use turns::{SessionRow, StoredTurn};

@@ -37,6 +37,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     5 "0005_devices",
     6 "0006_identities",
     7 "0007_suspension",
+    8 "0008_sso",
 ];
 
 /// The schema version that this Creel brings.

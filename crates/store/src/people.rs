@@ -244,7 +244,7 @@ pub(crate) async fn alone_in(tx: &mut Tx, org: OrgId) -> Result<(), Error> {
 }
 
 /// Uses an invitation up: the org and the role. None when it is not good.
-async fn use_invitation(
+pub(crate) async fn use_invitation(
     tx: &mut Tx,
     invitation: Hash,
     now: Timestamp,

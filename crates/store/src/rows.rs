@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc};
 
 use creel_domain::{
     AgentId, BrowserSessionId, CallId, DeviceId, Email, Generation, IdentityId, InvitationId, MailId,
-    MicroUsd, ModelName, Name, OrgId, ProviderId, ProviderKind, SandboxId, SessionName, TokenId, TurnId,
-    UserId,
+    MicroUsd, ModelName, Name, OrgId, ProviderId, ProviderKind, SandboxId, SessionName, SsoProviderId,
+    TokenId, TurnId, UserId,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -65,6 +65,7 @@ into_value! {
     OrgId, id => Self::Id(id.uuid());
     ProviderId, id => Self::Id(id.uuid());
     SandboxId, id => Self::Id(id.uuid());
+    SsoProviderId, id => Self::Id(id.uuid());
     TokenId, id => Self::Id(id.uuid());
     TurnId, id => Self::Id(id.uuid());
     UserId, id => Self::Id(id.uuid());

@@ -17,6 +17,7 @@ mod people;
 mod platform;
 mod providers;
 mod sse;
+mod sso;
 mod stream;
 
 use std::time::Duration;

@@ -18,6 +18,7 @@ pub(crate) mod operator;
 pub(crate) mod org;
 pub(crate) mod provider;
 pub(crate) mod sign_in;
+pub(crate) mod sso;
 pub(crate) mod token;
 pub(crate) mod usage;
 pub(crate) mod version;
@@ -87,6 +88,8 @@ fn client_command(command: Command, context: &Context) -> Result<()> {
             Command::Email(args) => account::email(args, context).await,
             Command::Totp(command) => account::totp(command, context).await,
             Command::Session(command) => account::session(command, context).await,
+            Command::Sso(command) => sso::run(command, context).await,
+            Command::Identity(command) => sso::identity(command, context).await,
             Command::SignIn => sign_in::run(context).await,
             _ => version::run(context).await,
         }

@@ -21,27 +21,29 @@ const HOST_NAME: &str = "__Host-creel_session";
 const SECRET_BYTES: usize = 256;
 
 /// Whether what we set must never cross a network in the clear.
-fn is_secure(url: &PublicUrl, headers: &HeaderMap) -> bool {
+pub(super) fn is_secure(url: &PublicUrl, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     url.is_https()
         || text("x-forwarded-proto").is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
         || text("origin").is_some_and(|origin| origin.starts_with("https://"))
 }
 
+/// The secret in a cookie of ours, wherever among the others it stands.
+pub(super) fn named<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(found, value)| *found == name && (1..=SECRET_BYTES).contains(&value.len()))
+        .map(|(_, value)| value)
+}
+
 /// The session's secret, wherever among the cookies it stands. Where all of us is behind TLS, a cookie that a
 /// neighbouring domain could have set is not looked at.
 pub(crate) fn secret<'h>(url: &PublicUrl, headers: &'h HeaderMap) -> Option<&'h str> {
-    let named = |name: &str| {
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(found, value)| *found == name && (1..=SECRET_BYTES).contains(&value.len()))
-            .map(|(_, value)| value)
-    };
-    named(HOST_NAME).or_else(|| named(NAME).filter(|_| !url.is_https()))
+    named(headers, HOST_NAME).or_else(|| named(headers, NAME).filter(|_| !url.is_https()))
 }
 
 enum Change {

@@ -11,7 +11,7 @@ use axum::{
 use creel_api::{ErrorCode, Problem};
 use creel_protocol::{BridgeError, SupervisorError};
 
-use super::origin::RequestId;
+use super::{origin::RequestId, sign_in_page};
 
 /// Names a request in the log and in its answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -151,18 +151,25 @@ pub(crate) async fn finish(mut request: Request, next: Next) -> Response {
     if let Some(failure) = failure.or_else(|| bare(&response, &method, &path)) {
         let mut problem = (*failure.0).clone();
         problem.request_id = Some(id.clone());
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut rendered = (status, body).into_response();
+        let for_people = sign_in_page::is_for_people(&path);
+        let mut rendered = if for_people {
+            sign_in_page::page(&problem)
+        } else {
+            serde_json::to_vec(&problem).unwrap_or_default().into_response()
+        };
+        *rendered.status_mut() = status;
         // What says more about the error, such as `Allow`, stays.
         for (name, value) in response.headers() {
             if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
                 rendered.headers_mut().append(name, value.clone());
             }
         }
-        rendered.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        if !for_people {
+            rendered.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/problem+json"),
+            );
+        }
         response = rendered;
     }
     if status.is_server_error() {

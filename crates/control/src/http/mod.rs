@@ -31,7 +31,10 @@ mod platform;
 mod providers;
 mod revoked;
 mod sign_in;
+mod sign_in_page;
 mod sse;
+mod sso;
+mod sso_cookie;
 mod tokens;
 mod usage;
 pub(crate) mod visitor;
@@ -87,6 +90,7 @@ fn api() -> OpenApiRouter<Arc<Control>> {
         .merge(sign_in::routes())
         .merge(people::routes())
         .merge(me::routes())
+        .merge(sso::routes())
 }
 
 /// The API's own description, committed as `openapi/public.json`.
@@ -150,6 +154,7 @@ fn tell_needs(document: &mut utoipa::openapi::OpenApi) {
 pub(crate) fn router(control: Arc<Control>) -> Router {
     let (api, _) = api().split_for_parts();
     api.route("/sign-in", get(sign_in::use_link))
+        .merge(sso::pages())
         .merge(health::routes())
         .merge(web::routes())
         .merge(device_page::routes())

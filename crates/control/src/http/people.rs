@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{cookie::SessionCookie, extract::Json, failure::Answer, visitor::Visitor};
 use crate::{
     Control,
-    operations::people::{enter, mailed, sign_up},
+    operations::people::{enter, mailed, sign_up, sso},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
@@ -31,10 +31,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
 /// How one gets in here.
 #[utoipa::path(get, path = "/v1/sign-in", tag = "people", security(()),
     responses((status = 200, body = SignInOptions), (status = "default", body = Problem)))]
-async fn options(State(control): State<Arc<Control>>) -> Answered<SignInOptions> {
-    Answered(SignInOptions {
+async fn options(State(control): State<Arc<Control>>) -> Answer<Answered<SignInOptions>> {
+    Ok(Answered(SignInOptions {
         sign_up: control.sign_up,
-    })
+        providers: sso::choices(&control).await?,
+    }))
 }
 
 /// Signs in with address and password. A wrong password, an unknown address and too many attempts have one

@@ -1,13 +1,13 @@
 //! Somebody who has not said who they are, and what is known of them all the same.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
 use creel_daemon::Peer;
-use creel_domain::{Actor, OrgId};
+use creel_domain::{Actor, OrgId, UserId};
 use creel_store::{Org, Platform};
 
 use super::{
@@ -36,6 +36,19 @@ impl Visitor {
     pub(crate) fn org(&self, control: &Control, org: OrgId) -> Org {
         control.store.org(org).acting(Arc::clone(&self.actor))
     }
+
+    /// The same, once they have shown who they are by what `via` says.
+    pub(crate) fn known(&self, user: UserId, name: &str, via: String) -> Self {
+        let mut known = self.clone();
+        let actor = Arc::make_mut(&mut known.actor);
+        *actor = Actor {
+            via,
+            address: actor.address.clone(),
+            request: actor.request.clone(),
+            ..Actor::user(user, name)
+        };
+        known
+    }
 }
 
 impl FromRequestParts<Arc<Control>> for Visitor {
@@ -45,17 +58,35 @@ impl FromRequestParts<Arc<Control>> for Visitor {
         if comes_from_a_page(&parts.headers) {
             check_origin(&parts.headers)?;
         }
+        Ok(Self::of(parts))
+    }
+}
+
+/// A browser that another site has sent here, as it should: for routes where something else says that it was begun
+/// here.
+pub(crate) struct Returning(pub(crate) Visitor);
+
+impl<S: Sync> FromRequestParts<S> for Returning {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(Visitor::of(parts)))
+    }
+}
+
+impl Visitor {
+    fn of(parts: &Parts) -> Self {
         let browser = parts.headers.get(header::USER_AGENT);
         let browser = browser.and_then(|value| value.to_str().ok()).unwrap_or_default();
         let address = match parts.extensions.get::<Peer>() {
             Some(Peer::Tcp(address)) => seen_from(address.ip().to_canonical(), &parts.headers),
             _ => None,
         };
-        Ok(Self {
+        Self {
             network: address.map(network),
             browser: browser.to_owned(),
             actor: Arc::new(Origin::of(parts).actor(Actor::anonymous())),
-        })
+        }
     }
 }
 

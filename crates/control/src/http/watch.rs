@@ -94,8 +94,10 @@ pub(super) async fn watch(State(control): State<Arc<Control>>, mut request: Requ
     let need = path
         .as_deref()
         .and_then(|path| needs::need(method.as_str(), path));
-    let open = need == Some(Need::Nothing) || path.as_deref() == Some("/sign-in");
-    if open && !claims(&parts, &control) {
+    let opens = |below: &str| path.as_deref().is_some_and(|path| path.starts_with(below));
+    let open = need == Some(Need::Nothing) || opens("/sign-in");
+    // A browser that comes back from a provider may have the cookie of a session that is over.
+    if open && (opens("/sign-in/") || !claims(&parts, &control)) {
         let class = match path.as_deref() {
             Some("/v1/version") => RateClass::Reads,
             _ => RateClass::SignIn,

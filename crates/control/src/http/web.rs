@@ -44,7 +44,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         )
 }
 
-pub(super) fn file(kind: &'static str, text: &'static str) -> Response {
+pub(super) fn file(kind: &'static str, text: impl IntoResponse) -> Response {
     let mut response = text.into_response();
     let headers = response.headers_mut();
     for (name, value) in [

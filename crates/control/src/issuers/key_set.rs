@@ -15,11 +15,14 @@ const KEYS: usize = 64;
 const KEPT: Duration = Duration::from_secs(600);
 /// However many tokens name unknown keys, the issuer is asked no more often than this.
 const ASK_EVERY: Duration = Duration::from_secs(30);
+/// The same, where tokens come from the issuer itself.
+const ASK_ISSUER_EVERY: Duration = Duration::from_secs(1);
 /// Old keys serve so long while the issuer does not answer.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) struct KeySet {
     http: Client,
+    ask_every: Duration,
     state: Mutex<State>,
 }
 
@@ -43,7 +46,16 @@ impl KeySet {
     pub(crate) fn new(http: Client) -> Self {
         Self {
             http,
+            ask_every: ASK_EVERY,
             state: Mutex::default(),
+        }
+    }
+
+    /// For tokens that the issuer itself hands over, not whoever likes: a new key is met at once.
+    pub(crate) fn of_an_issuer_that_is_asked(http: Client) -> Self {
+        Self {
+            ask_every: ASK_ISSUER_EVERY,
+            ..Self::new(http)
         }
     }
 
@@ -59,7 +71,7 @@ impl KeySet {
         }
         if state
             .asked_at
-            .is_none_or(|at| now.duration_since(at) >= ASK_EVERY)
+            .is_none_or(|at| now.duration_since(at) >= self.ask_every)
         {
             state.asked_at = Some(now);
             match self.fetch(&mut state, place).await {

@@ -5,7 +5,7 @@ pub(crate) mod fetch;
 pub(crate) mod key_set;
 
 use creel_domain::{Email, MemberRole, OrgId};
-use creel_store::{Met, NewIdentity};
+use creel_store::{Met, NewIdentity, Newcomers};
 use jsonwebtoken::Header;
 use zeroize::Zeroizing;
 
@@ -65,6 +65,11 @@ impl Issuers {
         }
     }
 
+    /// To which newcomers are let in.
+    pub(crate) fn org(&self) -> OrgId {
+        self.org
+    }
+
     /// What a token of one of them grants; none when it is not theirs, or not believed.
     pub(crate) async fn read(
         &self,
@@ -106,10 +111,11 @@ impl Issuers {
             Some(user) => user,
             None => {
                 let new = identity(&issuer.issuer, &claims);
-                match platform
-                    .meet(new, issuer.newcomers.map(|role| (self.org, role)))
-                    .await?
-                {
+                let newcomers = match issuer.newcomers {
+                    Some(role) => Newcomers::Join(self.org, role),
+                    None => Newcomers::Nobody,
+                };
+                match platform.meet(new, newcomers).await? {
                     Met::Known(user) | Met::New(user) => user,
                     Met::Stranger => {
                         return Err(Failure::new(
@@ -136,25 +142,25 @@ pub(crate) fn identity(issuer: &str, claims: &Claims) -> NewIdentity {
         .text("email")
         .filter(|_| claims.truth("email_verified"))
         .and_then(|email| email.parse().ok());
-    let name = ["name", "preferred_username"]
-        .into_iter()
-        .find_map(|name| claims.text(name));
-    let name = name
-        .or_else(|| email.as_ref().map(Email::local))
-        .unwrap_or(&claims.subject);
-    let name: String = name
-        .chars()
-        .filter(|letter| !letter.is_control())
-        .take(NAME_CHARS)
-        .collect();
+    let names = ["name", "preferred_username"].map(|name| claims.text(name));
     NewIdentity {
         issuer: issuer.to_owned(),
         subject: claims.subject.clone(),
-        name: if name.trim().is_empty() {
-            "somebody".to_owned()
-        } else {
-            name
-        },
+        name: called(names, email.as_ref(), &claims.subject),
         email,
     }
+}
+
+/// What somebody is called here: the first name that can be read, or else what there is.
+pub(crate) fn called(names: [Option<&str>; 2], email: Option<&Email>, subject: &str) -> String {
+    let readable = |name: &str| {
+        let letters = name.chars().filter(|letter| !letter.is_control());
+        let name: String = letters.take(NAME_CHARS).collect();
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    };
+    let all = names.into_iter().flatten();
+    all.chain(email.map(Email::local))
+        .chain([subject])
+        .find_map(readable)
+        .unwrap_or_else(|| "somebody".to_owned())
 }

@@ -11,6 +11,7 @@ pub(crate) mod orgs;
 pub(crate) mod people;
 pub(crate) mod providers;
 pub(crate) mod sign_in;
+pub(crate) mod sso;
 pub(crate) mod tokens;
 pub(crate) mod turns;
 pub(crate) mod usage;
@@ -31,9 +32,12 @@ impl From<creel_store::Error> for Failure {
             | Error::LastOwner
             | Error::LastOperator
             | Error::LastWayIn
-            | Error::AlreadyMember => ErrorCode::Conflict,
+            | Error::AlreadyMember
+            | Error::IssuerTaken(_) => ErrorCode::Conflict,
             Error::NotYours => ErrorCode::Forbidden,
-            Error::TooManyGuesses { .. } | Error::TooManyDevicesAsk => ErrorCode::TooManyAttempts,
+            Error::TooManyGuesses { .. } | Error::TooManyDevicesAsk | Error::TooManySignIns => {
+                ErrorCode::TooManyAttempts
+            }
             Error::KeyLost => ErrorCode::IdempotencyInProgress,
             // A server that restarts is back in a moment.
             Error::Busy | Error::Unreachable(_) => ErrorCode::Busy,

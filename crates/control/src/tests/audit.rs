@@ -49,6 +49,16 @@ const UNTOLD: &[(&str, &str, &str)] = &[
     ("POST", "/v1/devices/inspect", "it looks and changes nothing"),
     (
         "POST",
+        "/v1/sign-in/with/{name}",
+        "nothing happens until the browser is back from there",
+    ),
+    (
+        "POST",
+        "/v1/me/identities",
+        "nothing happens until the browser is back from there",
+    ),
+    (
+        "POST",
         "/v1/access-tokens",
         "it grants nothing that the caller has not, for minutes; what is done with it is told",
     ),
@@ -98,6 +108,13 @@ fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
         ("POST", "/v1/orgs/{org}/resume") => (json!({}), "org.resume"),
         ("POST", "/v1/operators") => (json!({"email": MEMBER}), "operator.add"),
         ("DELETE", "/v1/operators/{user}") => (json!({}), "operator.remove"),
+        ("POST", "/v1/sso") => (
+            json!({"name": "made", "kind": "github", "client_id": "c", "client_secret": "sk-planted"}),
+            "sso.add",
+        ),
+        ("DELETE", "/v1/sso/{name}") => (json!({}), "sso.remove"),
+        ("POST", "/v1/sso/{name}/test") => (json!({}), "sso.test"),
+        ("POST", "/v1/me/identities/{identity}/unlink") => (json!({"password": PASSWORD}), "identity.unlink"),
         ("POST", "/v1/sign-out") => (json!({}), "sign_out"),
         ("POST", "/v1/sign-out-everywhere") => (json!({}), "session.end_all"),
         ("POST", "/v1/sign-in") => (json!({"email": ADA, "password": PASSWORD}), "sign_in"),
@@ -131,6 +148,7 @@ struct Things {
     session: String,
     browser_session: String,
     device: String,
+    identity: String,
     /// Of a device that waits to be approved.
     user_code: String,
     /// Of one that was approved and has not fetched its token.
@@ -187,7 +205,32 @@ impl Things {
         let approved = devices::ask(&world, "approved").await;
         let approve = json!({"user_code": approved["user_code"]});
         world.post("/v1/devices/approve", approve).await.expect(200).await;
+        // One that answers nobody: nothing is asked of it before it is tried.
+        let sso = creel_store::NewSsoProvider {
+            name: "used".parse().expect("a name"),
+            label: "used".to_owned(),
+            kind: creel_domain::SsoKind::Github,
+            issuer: "http://127.0.0.1:1".to_owned(),
+            client_id: "c".to_owned(),
+            client_secret: None,
+            newcomers: creel_domain::SsoNewcomers::Nobody,
+            email_domains: Vec::new(),
+        };
+        let who = world.get("/v1/whoami").await.expect(200).await;
+        let platform = world.store().platform();
+        let new = creel_store::NewIdentity {
+            issuer: "https://issuer.test".to_owned(),
+            subject: "ada".to_owned(),
+            name: "Ada".to_owned(),
+            email: None,
+        };
+        let user = text(&who, "user").parse().expect("an id");
+        let org = text(&who, "org").parse().expect("an id");
+        platform.add_sso_provider(org, sso).await.expect("added");
+        assert!(platform.link_identity(user, new).await.expect("linked"));
+        let identities = platform.identities(user).await.expect("a list");
         Self {
+            identity: identities[0].id.to_string(),
             device: text(&device, "device"),
             user_code: text(&waiting, "user_code"),
             device_code: text(&approved, "device_code"),
@@ -223,7 +266,7 @@ impl Things {
             .replace("{turn}", &self.turn)
             .replace(
                 "{name}",
-                if template.ends_with("/test") {
+                if template == "/v1/providers/{name}/test" {
                     "demo"
                 } else {
                     "used"
@@ -235,6 +278,7 @@ impl Things {
             .replace("{invitation}", &self.invitation)
             .replace("{browser_session}", &self.browser_session)
             .replace("{device}", &self.device)
+            .replace("{identity}", &self.identity)
             .replace("{image}", "openclaw");
         let query = match template.rsplit('/').next() {
             Some("move") => "?from=a&to=b",
@@ -297,6 +341,9 @@ fn every_route_that_changes_something_leaves_an_entry_in_the_callers_name() {
 
 async fn leaves_an_entry(method: &str, template: &str, body: &Value, action: &str) {
     let things = Things::new().await;
+    if template.starts_with("/v1/sso") {
+        owner_has_a_second_factor(&things.world).await;
+    }
     if template.starts_with("/v1/orgs/") || template.starts_with("/v1/operators") {
         things.readies_operators(template.ends_with("{user}")).await;
     }

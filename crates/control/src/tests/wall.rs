@@ -21,6 +21,7 @@ struct Other {
     invitation: String,
     browser_session: String,
     device: String,
+    identity: String,
 }
 
 const MARK: &str = "theirs-alone";
@@ -76,7 +77,16 @@ impl Other {
         let browser_session = platform.open_browser_session(org.id(), user, session).await;
         let browser_session = browser_session.expect("opened");
         let device = super::devices::paired(world, secret, MARK, json!({})).await;
+        let new = creel_store::NewIdentity {
+            issuer: MARK.to_owned(),
+            subject: MARK.to_owned(),
+            name: MARK.to_owned(),
+            email: None,
+        };
+        assert!(platform.link_identity(user, new).await.expect("linked"));
+        let identities = platform.identities(user).await.expect("a list");
         Self {
+            identity: identities[0].id.to_string(),
             device: device["device"].as_str().expect("an id").to_owned(),
             agent: id(&agent),
             turn: id(&turn),
@@ -99,6 +109,7 @@ impl Other {
             .replace("{invitation}", &self.invitation)
             .replace("{browser_session}", &self.browser_session)
             .replace("{device}", &self.device)
+            .replace("{identity}", &self.identity)
             .replace("{image}", "lite")
     }
 }
@@ -145,6 +156,7 @@ fn request(route: &Route, path: &str, token: &str) -> Request<Body> {
         }
         ("POST", "/v1/tokens") => json!({"name": "wall"}),
         ("POST", "/v1/operators") => json!({"email": "wall@example.com"}),
+        ("POST", "/v1/me/identities") => json!({"provider": "wall"}),
         _ => json!({}),
     };
     let query = if route.template.ends_with("/files/move") {
@@ -212,6 +224,7 @@ async fn with_another_orgs_ids_there_is_nothing_behind_any_route() {
         "/v1/audit/export",
         "/v1/whoami",
         "/v1/me",
+        "/v1/me/identities",
         "/v1/browser-sessions",
         "/v1/host",
     ] {
@@ -225,6 +238,7 @@ async fn with_another_orgs_ids_there_is_nothing_behind_any_route() {
             &other.token,
             &other.invitation,
             &other.device,
+            &other.identity,
         ] {
             assert!(!text.contains(mark), "{list}: {text}");
         }
@@ -294,6 +308,7 @@ fn nobody(template: &str) -> String {
         .replace("{invitation}", "inv_00000000000000000000000007")
         .replace("{browser_session}", "bse_00000000000000000000000007")
         .replace("{device}", "dev_00000000000000000000000007")
+        .replace("{identity}", "idn_00000000000000000000000007")
         .replace("{org}", "org_00000000000000000000000007")
         .replace("{image}", "nobody")
 }

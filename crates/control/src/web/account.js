@@ -16,7 +16,7 @@ async function load() {
   for (const field of document.querySelectorAll("#account [data-current]")) field.hidden = !me.password;
   $("totp-state").textContent = me.second_factor
     ? `Sign-in asks for a code of your app. ${me.recovery_codes_left} recovery codes are left.`
-    : "Sign-in asks for your password alone.";
+    : "Sign-in asks for no code.";
   $("totp-enrol").hidden = me.second_factor;
   $("totp-disable").hidden = !me.second_factor;
   $("totp-confirm").hidden = true;
@@ -25,7 +25,58 @@ async function load() {
   $("switch-org").hidden = me.orgs.length < 2;
   const { items } = await ask("GET", "/v1/browser-sessions");
   $("browsers").replaceChildren(...items.map(browser));
+  await loadIdentities();
 }
+
+async function loadIdentities() {
+  const { items } = await ask("GET", "/v1/me/identities");
+  const { providers } = await ask("GET", "/v1/sign-in");
+  $("identities").hidden = items.length === 0 && providers.length === 0;
+  $("my-identities").replaceChildren(...items.map(identity));
+  const known = new Set(items.map((one) => one.provider?.name));
+  $("link-with").replaceChildren(...providers.filter((one) => !known.has(one.name)).map((provider) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `Link ${provider.label}`;
+    button.addEventListener("click", () => withProof(async (proof) => {
+      const { url } = await ask("POST", "/v1/me/identities", { provider: provider.name, ...proof });
+      location.assign(url);
+    }));
+    return button;
+  }));
+}
+
+function identity(one) {
+  const item = document.createElement("li");
+  const text = document.createElement("span");
+  const where = one.provider?.label ?? one.issuer;
+  text.textContent = `${where}: ${one.email ?? one.subject}`;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Unlink";
+  button.setAttribute("aria-label", `Unlink ${where}: ${one.email ?? one.subject}`);
+  button.addEventListener("click", () => withProof(async (proof) => {
+    await ask("POST", `/v1/me/identities/${one.id}/unlink`, proof);
+    $("identities").reset();
+    said(`${where} is unlinked.`);
+    await load();
+  }));
+  item.append(text, button);
+  return item;
+}
+
+// Work of the identities' buttons, with the password where one was typed.
+async function withProof(work) {
+  const form = $("identities");
+  complain(form, null);
+  try {
+    await work(optional("password", form.elements.password.value));
+  } catch (error) {
+    complain(form, error);
+  }
+}
+
+$("identities").addEventListener("submit", (event) => event.preventDefault());
 
 function browser(session) {
   const item = document.createElement("li");
@@ -100,7 +151,7 @@ onSubmit($("everywhere"), async (fields) => {
   location.reload();
 });
 
-$("account-toggle").addEventListener("click", async () => {
+async function toggle() {
   const opens = $("account").hidden;
   $("account").hidden = !opens;
   $("account-toggle").setAttribute("aria-expanded", String(opens));
@@ -108,4 +159,13 @@ $("account-toggle").addEventListener("click", async () => {
   said("");
   await load().catch((error) => complain($("set-email"), error));
   $("account-title").focus();
-});
+}
+
+$("account-toggle").addEventListener("click", toggle);
+
+// Back from linking an identity.
+export async function openIfAsked() {
+  if (location.hash !== "#account") return;
+  history.replaceState(null, "", "/");
+  if ($("account").hidden) await toggle();
+}

@@ -2,7 +2,7 @@
 // Everything from an agent is put in as text, never as markup.
 
 import { acceptKept, begin } from "/web/enter.js";
-import "/web/account.js";
+import { openIfAsked } from "/web/account.js";
 
 const $ = (id) => document.getElementById(id);
 const agents = new Map();
@@ -334,6 +334,7 @@ $("sign-out").addEventListener("click", attempt(async () => {
   $("account-toggle").hidden = false;
   $("signed-in").hidden = false;
   document.title = "Creel";
+  await openIfAsked();
   await acceptKept();
   await loadAgents();
   follow();

@@ -7,6 +7,8 @@ const $ = (id) => document.getElementById(id);
 const views = [...document.querySelectorAll("#signed-out [data-view]")];
 let code = null;
 let ticket = null;
+let landsAt = "/";
+let choices = [];
 
 function show(name, said) {
   for (const view of views) view.hidden = view.dataset.view !== name;
@@ -18,7 +20,11 @@ function show(name, said) {
   if (!$("signed-out").hidden) first?.focus();
 }
 
-const inside = () => location.reload();
+// With a path of its own the page is left; otherwise it begins anew.
+function inside() {
+  if (landsAt === "/") return location.reload();
+  location.assign(landsAt);
+}
 
 onSubmit($("sign-in"), async (fields, form) => {
   const result = await ask("POST", "/v1/sign-in", fields);
@@ -92,6 +98,59 @@ export async function acceptKept() {
   inside();
 }
 
+// Accepting with an account elsewhere: the code goes along, and is kept in case the account is known here already.
+async function joinWith(name) {
+  $("join-trouble").hidden = true;
+  try {
+    const { url } = await ask("POST", `/v1/sign-in/with/${encodeURIComponent(name)}`, { invitation: code });
+    sessionStorage.setItem(KEPT, code);
+    location.assign(url);
+  } catch (error) {
+    $("join-trouble").textContent = error.message;
+    $("join-trouble").hidden = false;
+  }
+}
+
+function showChoices(invited) {
+  for (const list of document.querySelectorAll("[data-providers]")) {
+    const joins = list.id === "join-with";
+    list.replaceChildren(...choices.map((choice) => {
+      const item = document.createElement("li");
+      const way = document.createElement(joins ? "button" : "a");
+      way.textContent = `${list.dataset.providers} ${choice.label}`;
+      if (joins) {
+        way.type = "button";
+        way.addEventListener("click", () => joinWith(choice.name));
+      } else {
+        way.className = "button";
+        way.href = `/sign-in/with/${encodeURIComponent(choice.name)}`;
+      }
+      item.append(way);
+      return item;
+    }));
+    list.hidden = choices.length === 0 || (joins && !invited);
+  }
+}
+
+// Back from somebody else: the code of the app is asked for as after a password, or the invitation was used.
+function comeBack() {
+  const half = /^#second-factor=([0-9a-f]+)(?:&to=(\/(?![/\\]).*))?$/.exec(location.hash);
+  if (half) {
+    history.replaceState(null, "", "/");
+    ticket = half[1];
+    landsAt = half[2] ?? "/";
+    $("signed-in").hidden = true;
+    $("signed-out").hidden = false;
+    show("second-factor");
+    return true;
+  }
+  if (location.hash === "#joined") {
+    history.replaceState(null, "", "/");
+    sessionStorage.removeItem(KEPT);
+  }
+  return false;
+}
+
 // What the address asks for; true: something that concerns whoever is signed in as well.
 function followLink() {
   const [, what, secret] = /^#(reset|verify|sign-up|invitation)=([0-9a-f]+)$/.exec(location.hash) ?? [];
@@ -100,6 +159,7 @@ function followLink() {
   history.replaceState(null, "", "/");
   const view = { reset: "reset", verify: "verify", "sign-up": "finish", invitation: "finish" }[what];
   $("have-account").hidden = what !== "invitation";
+  showChoices(what === "invitation");
   $("signed-in").hidden = true;
   $("signed-out").hidden = false;
   show(view);
@@ -107,7 +167,7 @@ function followLink() {
 }
 
 export function begin() {
-  if (followLink()) return true;
+  if (comeBack() || followLink()) return true;
   show("sign-in");
   return false;
 }
@@ -115,6 +175,8 @@ export function begin() {
 window.addEventListener("hashchange", followLink);
 
 ask("GET", "/v1/sign-in").then((options) => {
+  choices = options.providers;
+  showChoices(!$("have-account").hidden);
   for (const link of document.querySelectorAll("[data-show=sign-up]")) link.hidden = options.sign_up === "closed";
   $("invitation-field").hidden = options.sign_up === "open";
   $("sign-up").elements.invitation.required = options.sign_up === "invite";

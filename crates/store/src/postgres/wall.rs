@@ -43,6 +43,8 @@ const PLATFORM: &[(&str, &str)] = &[
     ("audit", "SELECT, INSERT"),
     ("audit_heads", "SELECT, INSERT, UPDATE"),
     ("identities", "SELECT, INSERT, DELETE"),
+    ("sso_providers", "SELECT, INSERT, DELETE"),
+    ("sso_attempts", "SELECT, INSERT, DELETE"),
     ("signing_keys", "SELECT, INSERT, DELETE"),
     // A device asks before it belongs to anybody.
     ("device_requests", "SELECT, INSERT, UPDATE, DELETE"),

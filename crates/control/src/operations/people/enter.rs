@@ -211,7 +211,12 @@ pub(super) async fn place(
 }
 
 /// A session for somebody who has just shown who they are; its secret.
-async fn open_session(control: &Control, visitor: &Visitor, org: OrgId, user: UserId) -> Answer<String> {
+pub(super) async fn open_session(
+    control: &Control,
+    visitor: &Visitor,
+    org: OrgId,
+    user: UserId,
+) -> Answer<String> {
     let secret = secret("")?;
     let new = NewBrowserSession {
         hash: hash(&secret),

@@ -39,21 +39,28 @@ pub(crate) async fn show(control: &Control, caller: &Caller) -> Answer<Me> {
 }
 
 /// Whoever found an open browser or a token must not be able to take the account over: the most important things
-/// need the password, or a sign-in of just now. Where there is no password there is nothing to show.
+/// need the password, or a sign-in of just now. Where there is neither a password nor a sign-in elsewhere there is
+/// nothing to show.
 pub(super) async fn prove(
     control: &Control,
     caller: &Caller,
     person: &Person,
     password: Option<&Secret>,
 ) -> Answer<()> {
-    let Some(stored) = &person.password else {
-        return Ok(());
-    };
     let forbidden = |sentence: &str| Err(Failure::new(ErrorCode::Forbidden, sentence));
+    let proven = caller.session.and_then(|session| session.proven_at);
+    let since = proven.map(|at| control.clock.now().duration_since(at));
+    let fresh = since.is_some_and(|since| since < BrowserSessionAge::FRESH);
+    let Some(stored) = &person.password else {
+        if fresh || !caller.platform(control).signs_in_elsewhere(caller.user).await? {
+            return Ok(());
+        }
+        return forbidden(
+            "This needs a sign-in of just now: sign out, sign in again, and do it within 15 minutes.",
+        );
+    };
     let Some(password) = password.map(Secret::reveal) else {
-        let proven = caller.session.and_then(|session| session.proven_at);
-        let since = proven.map(|at| control.clock.now().duration_since(at));
-        if since.is_some_and(|since| since < BrowserSessionAge::FRESH) {
+        if fresh {
             return Ok(());
         }
         return forbidden("This needs your current password.");

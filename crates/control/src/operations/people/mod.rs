@@ -8,6 +8,7 @@ pub(crate) mod mailed;
 pub(crate) mod me;
 pub(crate) mod sessions;
 pub(crate) mod sign_up;
+pub(crate) mod sso;
 pub(crate) mod totp;
 
 use creel_domain::{Email, PasswordRules, Patience, UserId};

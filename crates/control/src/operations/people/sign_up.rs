@@ -106,7 +106,7 @@ pub(crate) async fn confirm(
     }
 }
 
-fn org_name(name: &str) -> String {
+pub(super) fn org_name(name: &str) -> String {
     let name: String = name.chars().take(80).collect();
     format!("{name}'s org")
 }

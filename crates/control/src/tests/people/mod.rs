@@ -5,6 +5,7 @@ mod enter;
 mod mailed;
 mod second_factor;
 mod smtp;
+mod sso;
 
 use axum::{
     body::Body,

@@ -1,7 +1,7 @@
 //! Who somebody is elsewhere: known again, linked, and never taken for another.
 
 use creel_domain::MemberRole;
-use creel_store::{Error, MAX_IDENTITIES, Met, NewIdentity};
+use creel_store::{Error, MAX_IDENTITIES, Met, NewIdentity, Newcomers};
 
 use crate::world::{World, email, password};
 
@@ -18,11 +18,14 @@ fn ada(subject: &str) -> NewIdentity {
 async fn whoever_comes_again_is_the_same_and_strangers_stay_out() {
     let world = World::new().await;
     let platform = world.store.platform();
-    let stranger = platform.meet(ada("1"), None).await.expect("no error");
+    let stranger = platform
+        .meet(ada("1"), Newcomers::Nobody)
+        .await
+        .expect("no error");
     assert_eq!(stranger, Met::Stranger);
-    let newcomers = Some((world.org, MemberRole::Viewer));
+    let newcomers = Newcomers::Join(world.org, MemberRole::Viewer);
     let tries = (0..16).map(|_| {
-        let platform = platform.clone();
+        let (platform, newcomers) = (platform.clone(), newcomers.clone());
         tokio::spawn(async move { platform.meet(ada("1"), newcomers).await })
     });
     let mut new = Vec::new();
@@ -61,18 +64,27 @@ async fn only_an_address_that_both_sides_verified_makes_two_one() {
         .set_email(world.user, email("ada@example.com"), false)
         .await
         .expect("set");
-    let met = platform.meet(with_email("1"), None).await.expect("no error");
+    let met = platform
+        .meet(with_email("1"), Newcomers::Nobody)
+        .await
+        .expect("no error");
     assert_eq!(met, Met::Stranger, "nobody showed here that it is theirs");
     platform
         .set_email(world.user, email("ada@example.com"), true)
         .await
         .expect("set");
     assert_eq!(
-        platform.meet(ada("1"), None).await.expect("no error"),
+        platform
+            .meet(ada("1"), Newcomers::Nobody)
+            .await
+            .expect("no error"),
         Met::Stranger,
         "the issuer did not verify it"
     );
-    let met = platform.meet(with_email("1"), None).await.expect("no error");
+    let met = platform
+        .meet(with_email("1"), Newcomers::Nobody)
+        .await
+        .expect("no error");
     assert_eq!(met, Met::Known(world.user));
 }
 

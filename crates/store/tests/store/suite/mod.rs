@@ -17,6 +17,7 @@ mod once;
 mod people;
 mod second_factor;
 mod signing;
+mod sso;
 mod turns;
 mod wall;
 pub(crate) mod world;
