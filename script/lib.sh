@@ -70,3 +70,17 @@ build_bridge() {
     --target "$(host)" --target-dir "$CARGO_TARGET_DIR/bridge" >&2
   printf '%s\n' "$CARGO_TARGET_DIR/bridge/$(host)/bridge/creel-bridge"
 }
+
+# A real identity provider for the sign-in scenario, as its lock file says, in a directory that outlives the
+# checkout. Prints where it is.
+install_oidc_provider() {
+  local source=tests/oidc-provider place=${CREEL_TEST_OIDC_PROVIDER:-/var/cache/creel-ci/oidc-provider}
+  mkdir -p "$place"
+  cp "$source"/{server.js,package.json,package-lock.json} "$place"
+  # The mark comes last: what broke off in the middle is done again.
+  if ! cmp --quiet "$source/package-lock.json" "$place/installed"; then
+    (cd "$place" && npm ci --ignore-scripts --no-audit --no-fund >&2)
+    cp "$source/package-lock.json" "$place/installed"
+  fi
+  printf '%s\n' "$place"
+}

@@ -2,13 +2,19 @@
 //! would, with a provider of models in the test's process.
 //!
 //! `script/test` builds the binaries and images and names them: `CREEL_BIN`, `CREEL_BRIDGE`,
-//! `CREEL_TEST_IMAGES`. Where they are not named, a scenario says that it is skipped.
+//! `CREEL_TEST_IMAGES`, `CREEL_TEST_OIDC_PROVIDER`. Where they are not named, a scenario says that it is skipped.
 
+mod authenticator;
+mod browser;
+mod identity_provider;
 mod leftovers;
 mod platform;
 mod processes;
 mod talk;
 
+pub use authenticator::code;
+pub use browser::{Browser, Page};
+pub use identity_provider::{CLIENT_ID, CLIENT_SECRET, IdentityProvider};
 pub use leftovers::leftovers;
 pub use platform::{DEADLINE, KEY, Platform};
 pub use processes::{Part, Process, processes};

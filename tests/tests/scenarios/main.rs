@@ -5,3 +5,4 @@ mod guest;
 mod input;
 mod kills;
 mod openclaw;
+mod sso;
