@@ -174,9 +174,20 @@ impl Caller {
 }
 
 /// Whether a request says that it comes from somebody, true or not.
-pub(super) fn claims(parts: &Parts, control: &Control) -> bool {
+fn claims(parts: &Parts, control: &Control) -> bool {
     parts.headers.contains_key(header::AUTHORIZATION)
         || cookie::secret(&control.public_url, &parts.headers).is_some()
+}
+
+/// Whose request it is, where it needs to be nobody's: to count it. Nothing is exchanged, and whatever is claimed but not
+/// true is nobody.
+pub(super) async fn if_known(parts: &Parts, control: &Control) -> Option<Caller> {
+    if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
+        return sign_in::by_token(control, bearer(value)?).await.ok()?;
+    }
+    let secret = cookie::secret(&control.public_url, &parts.headers)?;
+    let found = sign_in::by_session(control, secret, false).await.ok()?;
+    found.map(|(caller, _)| caller)
 }
 
 /// Whoever it is, if they do not come too often.

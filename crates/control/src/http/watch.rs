@@ -13,7 +13,7 @@ use creel_api::ErrorCode;
 use creel_domain::{Act, Actor, Allowance, OrgId, RateClass};
 
 use super::{
-    auth::claims,
+    auth,
     failure::{Answer, Failure},
     needs::{self, Need},
     origin::Origin,
@@ -96,14 +96,31 @@ pub(super) async fn watch(State(control): State<Arc<Control>>, mut request: Requ
         .and_then(|path| needs::need(method.as_str(), path));
     let opens = |below: &str| path.as_deref().is_some_and(|path| path.starts_with(below));
     let open = need == Some(Need::Nothing) || opens("/sign-in");
-    // A browser that comes back from a provider may have the cookie of a session that is over.
-    if open && (opens("/sign-in/") || !claims(&parts, &control)) {
-        let class = match path.as_deref() {
-            Some("/v1/version") => RateClass::Reads,
-            _ => RateClass::SignIn,
+    if open {
+        // A browser that comes back from a provider may have the cookie of a session that is over.
+        let caller = match opens("/sign-in/") {
+            true => None,
+            false => auth::if_known(&parts, &control).await,
         };
-        let address = Origin::of(&parts).address;
-        let allowance = control.limits.address(address, class, control.clock.now());
+        let now = control.clock.now();
+        let (class, allowance) = match caller {
+            Some(caller) => {
+                let class = class(&method, path.as_deref());
+                let via = &caller.actor.via;
+                (
+                    class,
+                    control.limits.caller(caller.org, caller.user, via, class, now),
+                )
+            }
+            None => {
+                let class = match path.as_deref() {
+                    Some("/v1/version") => RateClass::Reads,
+                    _ => RateClass::SignIn,
+                };
+                let address = Origin::of(&parts).address;
+                (class, control.limits.address(address, class, now))
+            }
+        };
         if let Err(failure) = watched.used(class, allowance) {
             let mut response = failure.into_response();
             watched.head(&mut response);

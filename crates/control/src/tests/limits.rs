@@ -83,4 +83,22 @@ async fn an_address_that_guesses_waits_and_no_other() {
         200,
         "who is known is not held up"
     );
+    // Whoever claims to be somebody is counted as nobody all the same.
+    for (name, value) in [
+        ("cookie", "creel_session=made-up"),
+        ("authorization", "Bearer made-up"),
+    ] {
+        let options = |last: u8| {
+            Request::get("/v1/sign-in")
+                .header(name, value)
+                .extension(Peer::Tcp(([192, 0, 2, last], 1).into()))
+                .body(Body::empty())
+                .expect("a request")
+        };
+        let last = if name == "cookie" { 20 } else { 21 };
+        for _ in 0..2 {
+            assert_eq!(world.send(options(last)).await.status, 200);
+        }
+        world.send(options(last)).await.problem("rate_limited").await;
+    }
 }
