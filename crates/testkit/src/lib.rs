@@ -1,5 +1,6 @@
 //! Fakes over the contracts of Creel, each with the real one's rules, and ways to make them misbehave.
 
+mod authenticator;
 mod bridge;
 mod crash;
 mod exec;
@@ -9,6 +10,7 @@ mod provider;
 mod script;
 mod supervisor;
 
+pub use authenticator::{Algorithm, FakePasskey, flags};
 pub use bridge::FakeBridges;
 pub use crash::CrashPoints;
 pub use postgres::PostgresDatabase;
