@@ -14,6 +14,7 @@ mod files;
 mod members;
 mod operators;
 mod orgs;
+mod passkeys;
 mod people;
 mod platform;
 mod problem;
@@ -39,6 +40,12 @@ pub use members::{
 };
 pub use operators::{AddOperator, Operator, OperatorList};
 pub use orgs::{Org, OrgList};
+pub use passkeys::{
+    AddPasskey, AuthenticatorSelection, CredentialDescriptor, CredentialParameters, NewCredential,
+    NewCredentialResponse, Passkey, PasskeyCreation, PasskeyCreationOptions, PasskeyList, PasskeyRequest,
+    PasskeyRequestOptions, PasskeySignIn, ProveByPasskey, RelyingPartyEntity, RenamePasskey,
+    SignedCredential, SignedCredentialResponse, UserEntity,
+};
 pub use people::{
     BrowserSession, BrowserSessionList, ConfirmReset, ConfirmSignUp, ConfirmTotp, Me, MyOrg, Proof,
     RecoveryCodes, ResetPassword, SecondFactor, Secret, SetEmail, SetPassword, SignIn, SignInOptions,

@@ -72,6 +72,10 @@ pub struct SignInOptions {
     /// Where else one may show who one is, by name.
     #[serde(default)]
     pub providers: Vec<SsoChoice>,
+    /// The address of the page, without a path, at which passkeys can be made and used. Absent: this Creel is reached
+    /// by no name, and there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkeys_at: Option<String>,
 }
 
 /// A token instead of a browser's session.
@@ -196,6 +200,8 @@ pub struct Me {
     /// Whether a second factor is asked for.
     pub second_factor: bool,
     pub recovery_codes_left: u64,
+    /// How many passkeys there are.
+    pub passkeys: u64,
     /// The org of this session or token.
     pub org: OrgId,
     /// All orgs of the user, in the order in which they joined.
@@ -214,7 +220,7 @@ pub struct MyOrg {
 #[serde(deny_unknown_fields)]
 pub struct SetEmail {
     pub email: Email,
-    /// The current one; not needed within 15 minutes of signing in with it, nor where none is set.
+    /// The current one; not needed within 15 minutes of signing in with it or with a passkey, nor where none is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
 }
@@ -223,7 +229,7 @@ pub struct SetEmail {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetPassword {
-    /// The current one; not needed within 15 minutes of signing in with it, nor where none is set.
+    /// The current one; not needed within 15 minutes of signing in with it or with a passkey, nor where none is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Secret>,
     /// 12 to 256 characters.
@@ -237,11 +243,11 @@ pub struct SwitchOrg {
     pub org: OrgId,
 }
 
-/// `POST /v1/me/totp` and `POST /v1/me/totp/disable`.
+/// `POST /v1/me/totp`, `POST /v1/me/totp/disable`, `POST /v1/me/passkeys/begin`, and to remove a passkey.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
-    /// The current one; not needed within 15 minutes of signing in with it.
+    /// The current one; not needed within 15 minutes of signing in with it or with a passkey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use creel_webauthn::RelyingParty;
+
 /// `https://creel.example.com`, without anything after the host and port. Plain HTTP only where it does not leave
 /// the host: a session's cookie must not cross a network in the clear.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +11,7 @@ pub struct PublicUrl {
     text: String,
     https: bool,
     host: String,
+    port: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +36,11 @@ impl PublicUrl {
     /// Without the port.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whom passkeys are made for; none where there can be none.
+    pub(crate) fn relying_party(&self) -> Option<RelyingParty> {
+        RelyingParty::at(self.https, &self.host, self.port)
     }
 }
 
@@ -62,6 +70,7 @@ impl FromStr for PublicUrl {
             text: format!("{scheme}://{authority}"),
             https,
             host,
+            port: authority.port_u16(),
         })
     }
 }

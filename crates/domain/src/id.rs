@@ -154,6 +154,8 @@ ids! {
     DeviceId = "dev", "a device";
     /// Who a user is elsewhere.
     IdentityId = "idn", "an identity";
+    /// One passkey of a user.
+    PasskeyId = "psk", "a passkey";
     /// One invitation into an org.
     InvitationId = "inv", "an invitation";
     /// One sign-in of one browser.

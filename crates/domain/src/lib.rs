@@ -33,7 +33,7 @@ pub use email::{BadEmail, Email};
 pub use health::{BridgeHealth, RuntimeHealth, RuntimeState};
 pub use id::{
     AgentId, BadId, BrowserSessionId, CallId, DeviceId, EventId, IdentityId, InvitationId, MailId, MessageId,
-    OrgId, ProviderId, SandboxId, SsoProviderId, TokenId, TurnId, UserId,
+    OrgId, PasskeyId, ProviderId, SandboxId, SsoProviderId, TokenId, TurnId, UserId,
 };
 pub use limits::{BadLimits, Limits};
 pub use model::{BadModelName, ModelName, ProviderKind};

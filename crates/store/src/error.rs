@@ -32,8 +32,12 @@ pub enum Error {
     LastOwner,
     #[error("somebody must run the platform: make another user an operator first")]
     LastOperator,
-    #[error("it is the only way in that you have: set a password or link another identity first")]
+    #[error(
+        "it is the only way in that you have: set a password with an address, add a passkey or link another identity first"
+    )]
     LastWayIn,
+    #[error("this passkey is registered already")]
+    PasskeyTaken,
     #[error("they belong to the org already")]
     AlreadyMember,
     #[error("only an owner may give or take the role owner, and only an owner or admin any other")]

@@ -11,6 +11,7 @@ use crate::{
     people::{alone_in, put_email, use_invitation},
     rows::{Row, values},
     tx::Tx,
+    ways_in,
 };
 
 /// Of one user.
@@ -253,13 +254,8 @@ impl Platform {
                 if tx.run(sql, values![user, id]).await? == 0 {
                     return Err(Error::NotFound("identity"));
                 }
-                let sql = "SELECT (SELECT COUNT(*) FROM identities WHERE user_id = $1)
-                                + (SELECT COUNT(*) FROM passwords WHERE user_id = $1) AS n";
-                let left = tx.row(sql, values![user]).await?;
-                match left.map(|row| row.count("n")).transpose()? {
-                    None | Some(0) => Err(Error::LastWayIn),
-                    Some(_) => record_for(tx, user, Act::new("identity.unlink").with("identity", id)).await,
-                }
+                ways_in::one_is_left(tx, user).await?;
+                record_for(tx, user, Act::new("identity.unlink").with("identity", id)).await
             })
         })
         .await

@@ -25,6 +25,7 @@ mod members;
 mod migrations;
 mod operators;
 mod orgs;
+mod passkeys;
 mod people;
 mod place;
 mod postgres;
@@ -39,6 +40,7 @@ mod store;
 mod tokens;
 mod turns;
 mod tx;
+mod ways_in;
 
 pub use access::{Access, FirstOwner};
 pub use agents::{AgentChange, MAX_AGENTS, NewAgent};
@@ -61,6 +63,10 @@ pub use members::{
 };
 pub use operators::{MAX_OPERATORS, StoredOperator};
 pub use orgs::StoredOrg;
+pub use passkeys::{
+    MAX_PASSKEY_CHALLENGES, MAX_PASSKEY_CHALLENGES_OF_NETWORK, MAX_PASSKEY_CHALLENGES_OF_USER, MAX_PASSKEYS,
+    NewPasskey, PASSKEY_CHALLENGE_FOR, PasskeyPurpose, PasskeyUse, StoredPasskey,
+};
 pub use people::{Membership, NewPerson, PasswordHash, Person, Purpose, SignedUp};
 pub use place::{Place, Schema};
 pub use postgres::{Address, CopiedTable, copy};

@@ -46,6 +46,10 @@ pub enum MailKind {
     },
     /// A user's password was set, by whomever.
     PasswordChanged,
+    /// A user got another passkey, by whomever.
+    PasskeyAdded {
+        name: String,
+    },
 }
 
 /// A mail that is to be sent now, by whoever got it, within the lease.
@@ -75,6 +79,9 @@ pub enum Prepared {
         until: Timestamp,
     },
     PasswordChanged,
+    PasskeyAdded {
+        name: String,
+    },
     /// There is nobody to send it to, or nothing left to say.
     Nothing,
 }
@@ -203,8 +210,11 @@ impl Platform {
 async fn prepare(tx: &mut Tx, mail: &Mail, code: Hash, now: Timestamp) -> Result<Prepared, Error> {
     let owner = owner_of(tx, &mail.address).await?;
     match (&mail.kind, owner) {
-        (MailKind::Reset, None) | (MailKind::PasswordChanged, None) => Ok(Prepared::Nothing),
+        (MailKind::Reset | MailKind::PasswordChanged | MailKind::PasskeyAdded { .. }, None) => {
+            Ok(Prepared::Nothing)
+        }
         (MailKind::PasswordChanged, Some(_)) => Ok(Prepared::PasswordChanged),
+        (MailKind::PasskeyAdded { name }, Some(_)) => Ok(Prepared::PasskeyAdded { name: name.clone() }),
         (MailKind::Reset, Some(user)) => {
             link(tx, mail, code, Purpose::Reset, Some(user), None, RESET_FOR, now).await
         }

@@ -38,6 +38,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     6 "0006_identities",
     7 "0007_suspension",
     8 "0008_sso",
+    9 "0009_passkeys",
 ];
 
 /// The schema version that this Creel brings.

@@ -46,6 +46,7 @@ pub struct Person {
     pub password: Option<PasswordHash>,
     /// Whether a second factor is in force.
     pub second_factor: bool,
+    pub passkeys: u64,
 }
 
 /// An org that a person belongs to.
@@ -101,7 +102,8 @@ pub enum SignedUp {
 
 const PERSON: &str =
     "SELECT u.id, u.name, u.operator, e.address, e.verified_at, p.hash, p.salt, p.memory_kib, p.passes, p.lanes,
-            CASE WHEN t.confirmed_at IS NULL THEN 0 ELSE 1 END AS second_factor
+            CASE WHEN t.confirmed_at IS NULL THEN 0 ELSE 1 END AS second_factor,
+            (SELECT COUNT(*) FROM passkeys k WHERE k.user_id = u.id) AS passkeys
      FROM users u LEFT JOIN emails e ON e.user_id = u.id LEFT JOIN passwords p ON p.user_id = u.id
      LEFT JOIN totps t ON t.user_id = u.id";
 
@@ -136,6 +138,7 @@ impl TryFrom<&Row> for Person {
             verified_at: row.maybe_time("verified_at")?,
             password,
             second_factor: row.int("second_factor")? != 0,
+            passkeys: row.count("passkeys")?,
         })
     }
 }

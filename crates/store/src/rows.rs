@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc};
 
 use creel_domain::{
     AgentId, BrowserSessionId, CallId, DeviceId, Email, Generation, IdentityId, InvitationId, MailId,
-    MicroUsd, ModelName, Name, OrgId, ProviderId, ProviderKind, SandboxId, SessionName, SsoProviderId,
-    TokenId, TurnId, UserId,
+    MicroUsd, ModelName, Name, OrgId, PasskeyId, ProviderId, ProviderKind, SandboxId, SessionName,
+    SsoProviderId, TokenId, TurnId, UserId,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -63,6 +63,7 @@ into_value! {
     IdentityId, id => Self::Id(id.uuid());
     InvitationId, id => Self::Id(id.uuid());
     OrgId, id => Self::Id(id.uuid());
+    PasskeyId, id => Self::Id(id.uuid());
     ProviderId, id => Self::Id(id.uuid());
     SandboxId, id => Self::Id(id.uuid());
     SsoProviderId, id => Self::Id(id.uuid());

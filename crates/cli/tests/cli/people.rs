@@ -29,6 +29,7 @@ fn me(password: bool) -> Me {
         password,
         second_factor: false,
         recovery_codes_left: 0,
+        passkeys: 0,
         org: id(),
         orgs: Vec::new(),
     }

@@ -26,6 +26,7 @@ pub(crate) mod needs;
 mod operators;
 mod orgs;
 pub(crate) mod origin;
+mod passkeys;
 mod people;
 mod platform;
 mod providers;
@@ -91,6 +92,7 @@ fn api() -> OpenApiRouter<Arc<Control>> {
         .merge(people::routes())
         .merge(me::routes())
         .merge(sso::routes())
+        .merge(passkeys::routes())
 }
 
 /// The API's own description, committed as `openapi/public.json`.

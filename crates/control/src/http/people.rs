@@ -34,6 +34,10 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
 async fn options(State(control): State<Arc<Control>>) -> Answer<Answered<SignInOptions>> {
     Ok(Answered(SignInOptions {
         sign_up: control.sign_up,
+        passkeys_at: control
+            .public_url
+            .relying_party()
+            .map(|here| here.origin().to_owned()),
         providers: sso::choices(&control).await?,
     }))
 }

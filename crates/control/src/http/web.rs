@@ -39,6 +39,24 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
             }),
         )
         .route(
+            "/web/passkeys.js",
+            get(async || {
+                file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("../web/passkeys.js"),
+                )
+            }),
+        )
+        .route(
+            "/web/my-passkeys.js",
+            get(async || {
+                file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("../web/my-passkeys.js"),
+                )
+            }),
+        )
+        .route(
             "/web/app.js",
             get(async || file("text/javascript; charset=utf-8", include_str!("../web/app.js"))),
         )

@@ -80,6 +80,14 @@ impl Letter {
                      If it was not you, choose a new one at once: {url} and \"Forgotten password\".\n"
                 ),
             ),
+            Prepared::PasskeyAdded { name } => (
+                "A passkey was added to your account".to_owned(),
+                format!(
+                    "The passkey \"{}\" was added just now to the account of {to} at {url}: whoever has it can sign in.\n\n\
+                     If it was not you, sign in at {url}, remove it under Account, and choose a new password.\n",
+                    one_line(name)
+                ),
+            ),
             Prepared::Invited {
                 org_name,
                 by,

@@ -32,6 +32,7 @@ impl From<creel_store::Error> for Failure {
             | Error::LastOwner
             | Error::LastOperator
             | Error::LastWayIn
+            | Error::PasskeyTaken
             | Error::AlreadyMember
             | Error::IssuerTaken(_) => ErrorCode::Conflict,
             Error::NotYours => ErrorCode::Forbidden,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     World, devices,
     orgs::owner_has_a_second_factor,
-    people::{ADA, Browser, PASSWORD, all_sent, code, give_owner_a_password, mail_to, mails_to},
+    people::{ADA, Browser, PASSWORD, all_sent, code, give_owner_a_password, mail_to, mails_to, passkeys},
     wait,
 };
 use crate::refusals;
@@ -46,6 +46,21 @@ const UNTOLD: &[(&str, &str, &str)] = &[
         "/v1/devices/authorize",
         "it is nobody's until somebody approves it",
     ),
+    (
+        "POST",
+        "/v1/me/passkeys/begin",
+        "nothing counts until a passkey was made",
+    ),
+    (
+        "POST",
+        "/v1/sign-in/passkey/begin",
+        "nothing happens until a passkey has signed",
+    ),
+    (
+        "POST",
+        "/v1/me/proof/passkey/begin",
+        "nothing happens until a passkey has signed",
+    ),
     ("POST", "/v1/devices/inspect", "it looks and changes nothing"),
     (
         "POST",
@@ -68,6 +83,10 @@ const UNTOLD: &[(&str, &str, &str)] = &[
     ("POST", "/v1/verify-email", "below"),
     ("POST", "/v1/sign-in/second-factor", "below"),
     ("POST", "/v1/me/totp/confirm", "below"),
+    // These need a passkey: `people::passkeys::what_is_done_with_a_passkey_is_told` tries them.
+    ("POST", "/v1/me/passkeys/finish", "there"),
+    ("POST", "/v1/sign-in/passkey/finish", "there"),
+    ("POST", "/v1/me/proof/passkey/finish", "there"),
 ];
 
 /// What a route is called with so that it does something, and which action then is in the trail.
@@ -128,10 +147,18 @@ fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
         ),
         ("POST", "/v1/me/org") => (json!({"org": "{org}"}), "session.switch"),
         ("POST", "/v1/me/totp/disable") => (json!({"password": PASSWORD}), "second_factor.disable"),
+        ("PATCH", "/v1/me/passkeys/{passkey}") => (json!({"name": "renamed"}), "passkey.rename"),
+        ("POST", "/v1/me/passkeys/{passkey}/remove") => (json!({"password": PASSWORD}), "passkey.remove"),
         ("DELETE", "/v1/browser-sessions/{browser_session}") => (json!({}), "session.end"),
         _ => return None,
     };
     Some(told)
+}
+
+/// An id of whoever has the world's token.
+async fn whoami<Id: std::str::FromStr<Err: std::fmt::Debug>>(world: &World, what: &str) -> Id {
+    let caller = world.get("/v1/whoami").await.expect(200).await;
+    caller[what].as_str().expect("an id").parse().expect("an id")
 }
 
 /// One of everything that a route may be about.
@@ -149,6 +176,7 @@ struct Things {
     browser_session: String,
     device: String,
     identity: String,
+    passkey: String,
     /// Of a device that waits to be approved.
     user_code: String,
     /// Of one that was approved and has not fetched its token.
@@ -231,6 +259,7 @@ impl Things {
         let identities = platform.identities(user).await.expect("a list");
         Self {
             identity: identities[0].id.to_string(),
+            passkey: passkeys::somebodys(&world, whoami(&world, "user").await, "theirs").await,
             device: text(&device, "device"),
             user_code: text(&waiting, "user_code"),
             device_code: text(&approved, "device_code"),
@@ -279,6 +308,7 @@ impl Things {
             .replace("{browser_session}", &self.browser_session)
             .replace("{device}", &self.device)
             .replace("{identity}", &self.identity)
+            .replace("{passkey}", &self.passkey)
             .replace("{image}", "openclaw");
         let query = match template.rsplit('/').next() {
             Some("move") => "?from=a&to=b",
@@ -309,9 +339,7 @@ impl Things {
     }
 
     async fn trail(&self) -> Vec<StoredEntry> {
-        let caller = self.world.get("/v1/whoami").await.expect(200).await;
-        let org = caller["org"].as_str().expect("an id").parse().expect("an id");
-        let org = self.world.store().org(org);
+        let org = self.world.store().org(whoami(&self.world, "org").await);
         let verdict = org.verify_audit().await.expect("a verdict");
         assert_eq!(verdict.fault, None);
         org.audit_after(0, 1000).await.expect("entries")

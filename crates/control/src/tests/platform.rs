@@ -61,6 +61,8 @@ async fn the_page_asks_nobody_else_for_anything() {
     for (path, kind) in [
         ("/", "text/html; charset=utf-8"),
         ("/web/app.js", "text/javascript; charset=utf-8"),
+        ("/web/passkeys.js", "text/javascript; charset=utf-8"),
+        ("/web/my-passkeys.js", "text/javascript; charset=utf-8"),
         ("/web/style.css", "text/css; charset=utf-8"),
     ] {
         let reply = world.get(path).await;

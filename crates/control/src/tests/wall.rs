@@ -22,6 +22,7 @@ struct Other {
     browser_session: String,
     device: String,
     identity: String,
+    passkey: String,
 }
 
 const MARK: &str = "theirs-alone";
@@ -88,6 +89,7 @@ impl Other {
         Self {
             identity: identities[0].id.to_string(),
             device: device["device"].as_str().expect("an id").to_owned(),
+            passkey: super::people::passkeys::somebodys(world, user, MARK).await,
             agent: id(&agent),
             turn: id(&turn),
             provider: MARK.to_owned(),
@@ -110,6 +112,7 @@ impl Other {
             .replace("{browser_session}", &self.browser_session)
             .replace("{device}", &self.device)
             .replace("{identity}", &self.identity)
+            .replace("{passkey}", &self.passkey)
             .replace("{image}", "lite")
     }
 }
@@ -157,6 +160,7 @@ fn request(route: &Route, path: &str, token: &str) -> Request<Body> {
         ("POST", "/v1/tokens") => json!({"name": "wall"}),
         ("POST", "/v1/operators") => json!({"email": "wall@example.com"}),
         ("POST", "/v1/me/identities") => json!({"provider": "wall"}),
+        ("PATCH", "/v1/me/passkeys/{passkey}") => json!({"name": "wall"}),
         _ => json!({}),
     };
     let query = if route.template.ends_with("/files/move") {
@@ -225,6 +229,7 @@ async fn with_another_orgs_ids_there_is_nothing_behind_any_route() {
         "/v1/whoami",
         "/v1/me",
         "/v1/me/identities",
+        "/v1/me/passkeys",
         "/v1/browser-sessions",
         "/v1/host",
     ] {
@@ -239,6 +244,7 @@ async fn with_another_orgs_ids_there_is_nothing_behind_any_route() {
             &other.invitation,
             &other.device,
             &other.identity,
+            &other.passkey,
         ] {
             assert!(!text.contains(mark), "{list}: {text}");
         }
@@ -309,6 +315,7 @@ fn nobody(template: &str) -> String {
         .replace("{browser_session}", "bse_00000000000000000000000007")
         .replace("{device}", "dev_00000000000000000000000007")
         .replace("{identity}", "idn_00000000000000000000000007")
+        .replace("{passkey}", "psk_00000000000000000000000007")
         .replace("{org}", "org_00000000000000000000000007")
         .replace("{image}", "nobody")
 }

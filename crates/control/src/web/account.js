@@ -1,6 +1,7 @@
 // What people keep about themselves: address, password, second factor, browsers, orgs.
 
 import { ask, complain, onSubmit } from "/web/ask.js";
+import { loadPasskeys, proven } from "/web/my-passkeys.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -15,7 +16,7 @@ async function load() {
   $("my-email").textContent = email;
   for (const field of document.querySelectorAll("#account [data-current]")) field.hidden = !me.password;
   $("totp-state").textContent = me.second_factor
-    ? `Sign-in asks for a code of your app. ${me.recovery_codes_left} recovery codes are left.`
+    ? `Sign-in asks for a code of your app, but not after a passkey. ${me.recovery_codes_left} recovery codes are left.`
     : "Sign-in asks for no code.";
   $("totp-enrol").hidden = me.second_factor;
   $("totp-disable").hidden = !me.second_factor;
@@ -26,6 +27,7 @@ async function load() {
   const { items } = await ask("GET", "/v1/browser-sessions");
   $("browsers").replaceChildren(...items.map(browser));
   await loadIdentities();
+  await loadPasskeys(me, said);
 }
 
 async function loadIdentities() {
@@ -70,7 +72,8 @@ async function withProof(work) {
   const form = $("identities");
   complain(form, null);
   try {
-    await work(optional("password", form.elements.password.value));
+    const typed = form.elements.password.value;
+    await proven(typed, () => work(optional("password", typed)));
   } catch (error) {
     complain(form, error);
   }
@@ -101,21 +104,24 @@ function browser(session) {
 const optional = (name, value) => (value ? { [name]: value } : {});
 
 onSubmit($("set-email"), async (fields, form) => {
-  await ask("PUT", "/v1/me/email", { email: fields.email, ...optional("password", fields.password) });
+  const body = { email: fields.email, ...optional("password", fields.password) };
+  await proven(fields.password, () => ask("PUT", "/v1/me/email", body));
   form.reset();
   said(`A link is on its way to ${fields.email}. Open it within a day.`);
   await load();
 });
 
 onSubmit($("set-password"), async (fields, form) => {
-  await ask("PUT", "/v1/me/password", { new: fields.new, ...optional("current", fields.current) });
+  const body = { new: fields.new, ...optional("current", fields.current) };
+  await proven(fields.current, () => ask("PUT", "/v1/me/password", body));
   form.reset();
   said("Your password is set. Other browsers were signed out.");
   await load();
 });
 
 onSubmit($("totp-enrol"), async (fields, form) => {
-  const enrolment = await ask("POST", "/v1/me/totp", optional("password", fields.password));
+  const body = optional("password", fields.password);
+  const enrolment = await proven(fields.password, () => ask("POST", "/v1/me/totp", body));
   form.reset();
   form.hidden = true;
   $("totp-secret").textContent = enrolment.secret.match(/.{1,4}/g).join(" ");
@@ -134,7 +140,8 @@ onSubmit($("totp-confirm"), async (fields, form) => {
 });
 
 onSubmit($("totp-disable"), async (fields, form) => {
-  await ask("POST", "/v1/me/totp/disable", optional("password", fields.password));
+  const body = optional("password", fields.password);
+  await proven(fields.password, () => ask("POST", "/v1/me/totp/disable", body));
   form.reset();
   $("recovery").hidden = true;
   said("Sign-in asks for no code any more.");

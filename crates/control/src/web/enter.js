@@ -2,6 +2,7 @@
 // A link's code stands behind the #, which no server sees; it leaves the address bar at once.
 
 import { ask, complain, onSubmit } from "/web/ask.js";
+import { offer, signIn, where } from "/web/passkeys.js";
 
 const $ = (id) => document.getElementById(id);
 const views = [...document.querySelectorAll("#signed-out [data-view]")];
@@ -33,6 +34,28 @@ onSubmit($("sign-in"), async (fields, form) => {
   ticket = result.ticket;
   show("second-factor");
 });
+
+onSubmit($("passkey-sign-in"), async () => {
+  await signIn();
+  inside();
+});
+
+function showPasskeys(options) {
+  const place = where(options);
+  $("passkey-sign-in").hidden = place !== "here";
+  $("passkeys-elsewhere").hidden = place !== "elsewhere";
+  if (place === "elsewhere") {
+    const link = $("passkeys-elsewhere").querySelector("a");
+    link.textContent = options.passkeys_at;
+    link.href = options.passkeys_at;
+  }
+}
+
+// The browser is asked to offer them in the address field as well.
+function offerPasskeys(options) {
+  if (where(options) !== "here" || $("signed-out").hidden) return;
+  offer().then((came) => came && inside()).catch((error) => complain($("passkey-sign-in"), error));
+}
 
 onSubmit($("second-factor"), async (fields, form) => {
   try {
@@ -169,15 +192,18 @@ function followLink() {
 export function begin() {
   if (comeBack() || followLink()) return true;
   show("sign-in");
+  options.then(offerPasskeys).catch(() => {});
   return false;
 }
 
 window.addEventListener("hashchange", followLink);
 
-ask("GET", "/v1/sign-in").then((options) => {
+const options = ask("GET", "/v1/sign-in");
+options.then((options) => {
   choices = options.providers;
   showChoices(!$("have-account").hidden);
   for (const link of document.querySelectorAll("[data-show=sign-up]")) link.hidden = options.sign_up === "closed";
   $("invitation-field").hidden = options.sign_up === "open";
   $("sign-up").elements.invitation.required = options.sign_up === "invite";
+  showPasskeys(options);
 }).catch(() => {});

@@ -37,6 +37,8 @@ const PLATFORM: &[(&str, &str)] = &[
     ("recovery_codes", "SELECT, INSERT, DELETE"),
     ("half_sessions", "SELECT, INSERT, UPDATE, DELETE"),
     ("attempts", "SELECT, INSERT, UPDATE, DELETE"),
+    ("passkeys", "SELECT, INSERT, UPDATE, DELETE"),
+    ("passkey_challenges", "SELECT, INSERT, DELETE"),
     ("mails", "SELECT, INSERT, UPDATE, DELETE"),
     ("mail_links", "SELECT, INSERT, DELETE"),
     // What is done to an org is told in its trail by the same transaction.

@@ -159,7 +159,7 @@ fn good_token(wanted: WantedToken) -> Answer<(String, SignedDuration)> {
     Ok((name, lasts))
 }
 
-async fn let_in(
+pub(super) async fn let_in(
     control: &Control,
     visitor: &Visitor,
     person: &Person,

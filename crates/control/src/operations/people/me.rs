@@ -25,6 +25,7 @@ pub(crate) async fn show(control: &Control, caller: &Caller) -> Answer<Me> {
         email: person.email,
         password: person.password.is_some(),
         second_factor: person.second_factor,
+        passkeys: person.passkeys,
         recovery_codes_left: platform.recovery_codes_left(caller.user).await?,
         org: caller.org,
         orgs: orgs
@@ -39,8 +40,8 @@ pub(crate) async fn show(control: &Control, caller: &Caller) -> Answer<Me> {
 }
 
 /// Whoever found an open browser or a token must not be able to take the account over: the most important things
-/// need the password, or a sign-in of just now. Where there is neither a password nor a sign-in elsewhere there is
-/// nothing to show.
+/// need the password, or a sign-in of just now. Where there is neither a password, a passkey nor a sign-in elsewhere
+/// there is nothing to show.
 pub(super) async fn prove(
     control: &Control,
     caller: &Caller,
@@ -48,22 +49,22 @@ pub(super) async fn prove(
     password: Option<&Secret>,
 ) -> Answer<()> {
     let forbidden = |sentence: &str| Err(Failure::new(ErrorCode::Forbidden, sentence));
-    let proven = caller.session.and_then(|session| session.proven_at);
-    let since = proven.map(|at| control.clock.now().duration_since(at));
-    let fresh = since.is_some_and(|since| since < BrowserSessionAge::FRESH);
-    let Some(stored) = &person.password else {
-        if fresh || !caller.platform(control).signs_in_elsewhere(caller.user).await? {
+    let stored = person.password.as_ref();
+    let (Some(stored), Some(password)) = (stored, password.map(Secret::reveal)) else {
+        let proven = caller.session.and_then(|session| session.proven_at);
+        let since = proven.map(|at| control.clock.now().duration_since(at));
+        if since.is_some_and(|since| since < BrowserSessionAge::FRESH) {
             return Ok(());
         }
-        return forbidden(
-            "This needs a sign-in of just now: sign out, sign in again, and do it within 15 minutes.",
-        );
-    };
-    let Some(password) = password.map(Secret::reveal) else {
-        if fresh {
-            return Ok(());
-        }
-        return forbidden("This needs your current password.");
+        return match (stored, person.passkeys) {
+            (Some(_), 0) => forbidden("This needs your current password."),
+            (Some(_), _) => forbidden("This needs your current password, or your passkey once more."),
+            (None, 0) if !caller.platform(control).signs_in_elsewhere(caller.user).await? => Ok(()),
+            (None, 0) => forbidden(
+                "This needs a sign-in of just now: sign out, sign in again, and do it within 15 minutes.",
+            ),
+            (None, _) => forbidden("This needs your passkey once more."),
+        };
     };
     let key = key("proof", &caller.user.to_string());
     let platform = caller.platform(control);

@@ -3,9 +3,11 @@
 //! What a stranger may ask is answered alike for known and unknown addresses: the same words, the same writes
 //! to the store, the same number of password hashes. What differs is found out later, by whoever sends the mail.
 
+pub(crate) mod by_passkey;
 pub(crate) mod enter;
 pub(crate) mod mailed;
 pub(crate) mod me;
+pub(crate) mod passkeys;
 pub(crate) mod sessions;
 pub(crate) mod sign_up;
 pub(crate) mod sso;

@@ -3,6 +3,7 @@
 mod browsers;
 mod enter;
 mod mailed;
+pub(in crate::tests) mod passkeys;
 mod second_factor;
 mod smtp;
 mod sso;

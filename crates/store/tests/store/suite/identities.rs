@@ -120,6 +120,15 @@ async fn identities_are_linked_and_the_last_way_in_stays() {
         .set_password(world.user, password(1), None)
         .await
         .expect("set");
+    let nameless = platform.unlink_identity(world.user, all[1].id).await;
+    assert!(
+        matches!(nameless, Err(Error::LastWayIn)),
+        "one signs in with an address and a password: {nameless:?}"
+    );
+    platform
+        .set_email(world.user, email("ada@example.com"), true)
+        .await
+        .expect("set");
     platform
         .unlink_identity(world.user, all[1].id)
         .await

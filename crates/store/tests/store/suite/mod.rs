@@ -14,6 +14,7 @@ mod mails;
 mod many;
 mod members;
 mod once;
+mod passkeys;
 mod people;
 mod second_factor;
 mod signing;
