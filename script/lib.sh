@@ -4,7 +4,8 @@
 # crun starts a sandbox faster; runc is there for hosts where crun fails.
 packages=(build-essential busybox-static ca-certificates crun e2fsprogs mmdebstrap runc)
 # Tests and benches start private servers from its programs.
-test_packages=(postgresql)
+# Scenarios open the page in a real browser.
+test_packages=(chromium fonts-dejavu-core postgresql)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -71,16 +72,27 @@ build_bridge() {
   printf '%s\n' "$CARGO_TARGET_DIR/bridge/$(host)/bridge/creel-bridge"
 }
 
-# A real identity provider for the sign-in scenario, as its lock file says, in a directory that outlives the
-# checkout. Prints where it is.
-install_oidc_provider() {
-  local source=tests/oidc-provider place=${CREEL_TEST_OIDC_PROVIDER:-/var/cache/creel-ci/oidc-provider}
-  mkdir -p "$place"
-  cp "$source"/{server.js,package.json,package-lock.json} "$place"
+# Installs the npm packages of the folder $1 as its lock file says, in the directory $2 that outlives the checkout, and prints
+# where. Asks nothing of the network when they are there.
+install_npm() {
+  mkdir -p "$2"
+  cp "$1"/{package.json,package-lock.json} "$2"
   # The mark comes last: what broke off in the middle is done again.
-  if ! cmp --quiet "$source/package-lock.json" "$place/installed"; then
-    (cd "$place" && npm ci --ignore-scripts --no-audit --no-fund >&2)
-    cp "$source/package-lock.json" "$place/installed"
+  if ! cmp --quiet "$1/package-lock.json" "$2/installed"; then
+    (cd "$2" && npm ci --ignore-scripts --no-audit --no-fund >&2)
+    cp "$1/package-lock.json" "$2/installed"
   fi
-  printf '%s\n' "$place"
+  printf '%s\n' "$2"
+}
+
+# A real identity provider for the sign-in scenario. Prints where it is.
+install_oidc_provider() {
+  local place=${CREEL_TEST_OIDC_PROVIDER:-/var/cache/creel-ci/oidc-provider}
+  install_npm tests/oidc-provider "$place"
+  cp tests/oidc-provider/server.js "$place"
+}
+
+# What drives the browser that scenarios open the page in. Prints where it is.
+install_browser_driver() {
+  install_npm tests/browser "${CREEL_BROWSER:-/var/cache/creel-ci/browser}"
 }

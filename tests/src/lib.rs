@@ -2,10 +2,11 @@
 //! would, with a provider of models in the test's process.
 //!
 //! `script/test` builds the binaries and images and names them: `CREEL_BIN`, `CREEL_BRIDGE`,
-//! `CREEL_TEST_IMAGES`, `CREEL_TEST_OIDC_PROVIDER`. Where they are not named, a scenario says that it is skipped.
+//! `CREEL_TEST_IMAGES`, `CREEL_TEST_OIDC_PROVIDER`, `CREEL_BROWSER`. Where they are not named, a scenario says that it is skipped.
 
 mod authenticator;
 mod browser;
+mod chromium;
 mod identity_provider;
 mod leftovers;
 mod platform;

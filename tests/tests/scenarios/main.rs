@@ -5,4 +5,5 @@ mod guest;
 mod input;
 mod kills;
 mod openclaw;
+mod passkeys;
 mod sso;

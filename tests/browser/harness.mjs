@@ -1,0 +1,127 @@
+// A real browser in front of the real page, for scenarios. The page may ask nobody but Creel, breaks none of its own
+// rules, and has a name for whatever can be used; otherwise the scenario fails, whatever it was about.
+//
+// CREEL_BROWSER  where `npm ci` put what drives the browser    CREEL_URL, CREEL_TOKEN  the Creel to open
+// CREEL_PICTURES  where pictures of the page go; none are taken without it
+
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const { chromium } = createRequire(`${process.env.CREEL_BROWSER}/`)("playwright-core");
+
+// Nothing is waited for longer.
+const PATIENCE_MS = 20_000;
+const PROGRAMS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const ARGUMENTS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+
+export const url = new URL(process.env.CREEL_URL);
+// The same by its name: browsers make passkeys for names.
+export const named = new URL(url);
+named.hostname = "localhost";
+
+// Asks the API with the owner's token.
+export async function ask(method, path, body) {
+  const response = await fetch(new URL(path, url), {
+    method,
+    headers: { authorization: `Bearer ${process.env.CREEL_TOKEN}`, "content-type": "application/json" },
+    body: body && JSON.stringify(body),
+  });
+  const told = await response.json().catch(() => null);
+  assert.ok(response.ok, `${method} ${path}: ${response.status} ${told?.detail}`);
+  return told;
+}
+
+// A path that opens the page as the owner, once.
+export async function signInPath() {
+  return (await ask("POST", "/v1/sign-in-links")).path;
+}
+
+// Runs `work` with a fresh browser that shows nothing yet.
+export async function scenario(work) {
+  const profile = mkdtempSync(join(tmpdir(), "creel-browser-"));
+  const executablePath = PROGRAMS.find(existsSync);
+  assert.ok(executablePath, `no browser at ${PROGRAMS.join(", ")}`);
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath, args: ARGUMENTS, headless: true, viewport: { width: 1100, height: 900 },
+  });
+  const faults = [];
+  const origins = new Set([url.origin, named.origin]);
+  context.setDefaultTimeout(PATIENCE_MS);
+  context.on("request", (request) => {
+    const asked = new URL(request.url());
+    if (asked.protocol !== "data:" && !origins.has(asked.origin)) faults.push(`asked ${asked.origin}`);
+  });
+  context.on("weberror", (error) => faults.push(`the page failed: ${error.error().stack}`));
+  context.on("console", (message) => {
+    // A status that the page deals with is told there as well.
+    const told = message.text().startsWith("Failed to load resource: the server responded");
+    if (message.type() === "error" && !told) faults.push(`the console: ${message.text()}`);
+  });
+  try {
+    const page = context.pages()[0] ?? (await context.newPage());
+    try {
+      await work(page, context);
+    } catch (error) {
+      error.message += `\n${await seen(page)}`;
+      await picture(page, "failed");
+      throw error;
+    }
+    assert.deepEqual(faults, []);
+  } finally {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+}
+
+async function seen(page) {
+  const text = await page.locator("body").innerText().catch(() => "nothing");
+  return `At ${page.url()} the page says:\n${text}`;
+}
+
+// An authenticator of the browser's own, that verifies its user and consents to all.
+export async function authenticator(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("WebAuthn.enable");
+  const { authenticatorId } = await session.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2", ctap2Version: "ctap2_1", transport: "internal", hasResidentKey: true,
+      hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true,
+    },
+  });
+  return {
+    credentials: async () => (await session.send("WebAuthn.getCredentials", { authenticatorId })).credentials,
+    // Whether its user is recognized from now on.
+    verifies: (isUserVerified) => session.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified }),
+    consents: (enabled) =>
+      session.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId, enabled }),
+  };
+}
+
+// Whatever can be used has a name, and no id is there twice.
+export async function accessible(page) {
+  const faults = await page.evaluate(() => {
+    const faults = [];
+    const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
+    for (const id of new Set(ids)) if (ids.filter((other) => other === id).length > 1) faults.push(`#${id} twice`);
+    for (const node of document.querySelectorAll("input, select, textarea, button, a[href]")) {
+      if (!node.checkVisibility()) continue;
+      const name = node.getAttribute("aria-label") || [...(node.labels ?? [])].map((one) => one.innerText).join("") ||
+        node.innerText;
+      if (!name?.trim()) faults.push(`no name: ${node.outerHTML}`);
+    }
+    return faults;
+  });
+  assert.deepEqual(faults, []);
+}
+
+// For people to look at.
+export async function picture(page, name) {
+  const folder = process.env.CREEL_PICTURES;
+  if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+}
