@@ -40,9 +40,14 @@ impl TryFrom<&Row> for StoredOperator {
 }
 
 async fn all(tx: &mut Tx) -> Result<Vec<StoredOperator>, Error> {
-    let sql =
-        "SELECT u.id, u.name, e.address, CASE WHEN t.confirmed_at IS NULL THEN 0 ELSE 1 END AS second_factor
+    // Passkeys are two factors where nothing that is one lets anybody in beside them.
+    let sql = "SELECT u.id, u.name, e.address,
+                      CASE WHEN t.confirmed_at IS NOT NULL THEN 1
+                           WHEN p.user_id IS NULL AND EXISTS (SELECT 1 FROM passkeys k WHERE k.user_id = u.id)
+                                AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.user_id = u.id) THEN 1
+                           ELSE 0 END AS second_factor
                FROM users u LEFT JOIN emails e ON e.user_id = u.id LEFT JOIN totps t ON t.user_id = u.id
+               LEFT JOIN passwords p ON p.user_id = u.id
                WHERE u.operator = 1 ORDER BY u.id";
     let rows = tx.rows(sql, values![]).await?;
     rows.iter().map(StoredOperator::try_from).collect()

@@ -47,6 +47,17 @@ pub struct Person {
     /// Whether a second factor is in force.
     pub second_factor: bool,
     pub passkeys: u64,
+    /// Who they are elsewhere: one factor, as far as we know.
+    pub identities: u64,
+}
+
+impl Person {
+    /// Whether nobody gets in as them by one factor alone: whatever is one is followed by a code, or there is nothing but
+    /// passkeys, which are two.
+    pub fn needs_two_factors(&self) -> bool {
+        let passkeys_alone = self.password.is_none() && self.identities == 0 && self.passkeys > 0;
+        self.second_factor || passkeys_alone
+    }
 }
 
 /// An org that a person belongs to.
@@ -103,7 +114,8 @@ pub enum SignedUp {
 const PERSON: &str =
     "SELECT u.id, u.name, u.operator, e.address, e.verified_at, p.hash, p.salt, p.memory_kib, p.passes, p.lanes,
             CASE WHEN t.confirmed_at IS NULL THEN 0 ELSE 1 END AS second_factor,
-            (SELECT COUNT(*) FROM passkeys k WHERE k.user_id = u.id) AS passkeys
+            (SELECT COUNT(*) FROM passkeys k WHERE k.user_id = u.id) AS passkeys,
+            (SELECT COUNT(*) FROM identities i WHERE i.user_id = u.id) AS identities
      FROM users u LEFT JOIN emails e ON e.user_id = u.id LEFT JOIN passwords p ON p.user_id = u.id
      LEFT JOIN totps t ON t.user_id = u.id";
 
@@ -139,6 +151,7 @@ impl TryFrom<&Row> for Person {
             password,
             second_factor: row.int("second_factor")? != 0,
             passkeys: row.count("passkeys")?,
+            identities: row.count("identities")?,
         })
     }
 }

@@ -28,7 +28,12 @@ pub(crate) async fn prove(control: &Control, caller: &Caller) -> Answer<()> {
             "Only an operator of the platform may do this, signed in or with a token without scopes.",
         ));
     }
-    if !caller.platform(control).person(caller.user).await?.second_factor {
+    if !caller
+        .platform(control)
+        .person(caller.user)
+        .await?
+        .needs_two_factors()
+    {
         return Err(refused(
             "An operator needs a second factor for this: set one up with `creel totp enrol`, or on the web page.",
         ));

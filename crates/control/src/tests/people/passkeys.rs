@@ -605,3 +605,25 @@ async fn what_is_done_with_a_passkey_is_told() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_operator_with_passkeys_and_no_password_has_two_factors() {
+    let world = World::new().await;
+    let mut linked = Browser::default();
+    let path = world.handle().sign_in_path().await.expect("a path");
+    linked.get(&world, &path).await;
+    linked.get(&world, "/v1/orgs").await.problem("forbidden").await;
+    let mut passkey = authenticator(&world, Algorithm::Es256).await;
+    add(&world, &mut linked, &mut passkey, "laptop").await;
+    // By a link nobody has shown who they are.
+    linked.get(&world, "/v1/orgs").await.problem("forbidden").await;
+    let (mut inside, _) = sign_in(&world, &mut passkey).await;
+    let operators = inside.get(&world, "/v1/operators").await.expect(200).await;
+    assert_eq!(operators["items"][0]["second_factor"], true);
+    // A password lets somebody in by itself, until a code is asked for after it.
+    let set = json!({"new": PASSWORD});
+    assert_eq!(inside.put(&world, "/v1/me/password", set).await.status, 204);
+    inside.get(&world, "/v1/orgs").await.problem("forbidden").await;
+    owner_has_a_second_factor(&world).await;
+    assert_eq!(inside.get(&world, "/v1/orgs").await.status, 200);
+}
