@@ -88,6 +88,7 @@ impl Ours {
             model: "demo/demo".parse()?,
             files: AgentFiles::default(),
             limits: Limits::default_for(Runtime::Lite),
+            rest: creel_domain::Rest::default(),
         };
         let name = "scout".parse()?;
         let agent = org.create_agent(NewAgent { name, spec }).await?;

@@ -210,6 +210,7 @@ impl Platform {
             model: Some("fake/m1".parse().expect("a model")),
             files: creel_domain::AgentFiles::default(),
             limits,
+            rest: creel_api::RestPatch::default(),
         };
         self.client
             .create_agent(&agent, None)

@@ -92,13 +92,19 @@ impl Platform {
 
     /// `kill -9`, and waits until the part is there anew.
     pub async fn kill(&self, part: Part) {
-        let pid = self
-            .find(part)
-            .unwrap_or_else(|| panic!("there is no {part:?}\n{}", self.logs()));
-        kill_process(pid, Signal::KILL).expect("killed");
+        let pid = self.strike(part);
         let back = self
             .until("it is back", async || self.find(part).filter(|now| *now != pid))
             .await;
         assert!(back.is_some(), "{part:?} is not back\n{}", self.logs());
+    }
+
+    /// The same, and does not wait for another to take its place.
+    pub fn strike(&self, part: Part) -> Pid {
+        let pid = self
+            .find(part)
+            .unwrap_or_else(|| panic!("there is no {part:?}\n{}", self.logs()));
+        kill_process(pid, Signal::KILL).expect("killed");
+        pid
     }
 }

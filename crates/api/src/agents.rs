@@ -1,6 +1,8 @@
 //! `/v1/agents`: what an org owns.
 
-use creel_domain::{AgentFiles, AgentId, AgentState, Generation, Intent, Limits, ModelName, Name, Runtime};
+use creel_domain::{
+    AgentFiles, AgentId, AgentState, Autostop, Generation, Intent, Limits, ModelName, Name, Rest, Runtime,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,7 +16,9 @@ pub struct Agent {
     pub model: ModelName,
     pub files: AgentFiles,
     pub limits: Limits,
-    /// What its owner wants.
+    /// When it is put to rest, and what wakes it.
+    pub rest: Rest,
+    /// What its owner wants, or its rest.
     pub intent: Intent,
     /// Where it stands.
     pub status: AgentState,
@@ -47,6 +51,8 @@ pub struct CreateAgent {
     pub files: AgentFiles,
     #[serde(default)]
     pub limits: LimitsPatch,
+    #[serde(default)]
+    pub rest: RestPatch,
 }
 
 /// `PATCH /v1/agents/{agent}`: only what is given changes. Needs `If-Match` with the agent's revision.
@@ -59,7 +65,9 @@ pub struct PatchAgent {
     pub files: Option<AgentFiles>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsPatch>,
-    /// `run` starts it, `stop` stops it. Deleting is `DELETE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<RestPatch>,
+    /// `run` starts or wakes it, `sleep` puts it to rest, `stop` stops it. Deleting is `DELETE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
 }
@@ -85,6 +93,36 @@ impl LimitsPatch {
             cpu_millis: self.cpu_millis.unwrap_or(base.cpu_millis),
             pids: self.pids.unwrap_or(base.pids),
             disk_bytes: self.disk_bytes.unwrap_or(base.disk_bytes),
+        }
+    }
+}
+
+/// A rest that differs from the default, or from the present one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestPatch {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autostop: Option<Autostop>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_s: Option<u32>,
+    /// 0: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_after_s: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autostart: Option<bool>,
+}
+
+impl RestPatch {
+    pub fn apply(&self, base: Rest) -> Rest {
+        Rest {
+            autostop: self.autostop.unwrap_or(base.autostop),
+            idle_s: self.idle_s.unwrap_or(base.idle_s),
+            stop_after_s: match self.stop_after_s {
+                None => base.stop_after_s,
+                Some(0) => None,
+                some => some,
+            },
+            autostart: self.autostart.unwrap_or(base.autostart),
         }
     }
 }

@@ -3,18 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use creel_api::{ErrorCode, SignUpMode};
 use creel_daemon::{Clock, Shutdown};
-use creel_domain::{
-    Agent, AgentId, AgentState, BridgeHealth, Deadlines, Intent, Name, Observed, OrgId, SandboxId,
-};
+use creel_domain::{Agent, AgentId, AgentState, Deadlines, Name, OrgId, SandboxId};
 use creel_models::Models;
-use creel_protocol::{Bridge, Bridges, Supervisor};
+use creel_protocol::{Bridges, Supervisor};
 use creel_store::Store;
-use tokio::time::{Instant, sleep_until};
 
 use crate::{
     PublicUrl,
@@ -25,15 +21,13 @@ use crate::{
     passwords::Passwords,
     reconcile::{Looker, Nudges, Told},
     refusals::Refusals,
+    rest::{Activity, Wakes},
     sightings::Sightings,
     signing::Signing,
     sso::Sso,
     turns::Turns,
     uplink::Ledger,
 };
-
-/// A request for files, logs or a command waits so long for a sandbox that is starting.
-const BRIDGE_WITHIN: Duration = Duration::from_secs(20);
 
 pub(crate) struct Control {
     pub(crate) store: Store,
@@ -43,6 +37,8 @@ pub(crate) struct Control {
     pub(crate) deadlines: Deadlines,
     pub(crate) shutdown: Shutdown,
     pub(crate) sightings: Arc<Sightings>,
+    pub(crate) activity: Activity,
+    pub(crate) wakes: Wakes,
     pub(crate) looker: Looker,
     pub(crate) nudges: Nudges,
     pub(crate) told: Told,
@@ -107,37 +103,7 @@ impl Control {
         self.sightings.state(agent, &self.deadlines, self.clock.now())
     }
 
-    /// The bridge of an agent whose sandbox runs; waits a little for one that is starting. The runtime need
-    /// not answer yet: files, logs and commands are of use when it does not.
-    pub(crate) async fn bridge(&self, agent: &Agent) -> Answer<Arc<dyn Bridge>> {
-        let deadline = Instant::now() + BRIDGE_WITHIN;
-        let mut changes = self.sightings.subscribe();
-        loop {
-            changes.borrow_and_update();
-            self.check_wanted(agent)?;
-            let sighting = self.sightings.get(agent.sandbox);
-            let answers = matches!(
-                &sighting.health,
-                Observed::Seen {
-                    value: BridgeHealth { .. },
-                    ..
-                }
-            );
-            let current = sighting
-                .sandbox
-                .seen()
-                .is_some_and(|report| report.generation >= agent.generation);
-            if current && answers {
-                return Ok(self.bridges.bridge(agent.sandbox));
-            }
-            tokio::select! {
-                _ = changes.changed() => {}
-                () = sleep_until(deadline) => return Err(self.not_ready(agent)),
-            }
-        }
-    }
-
-    fn not_ready(&self, agent: &Agent) -> Failure {
+    pub(crate) fn not_ready(&self, agent: &Agent) -> Failure {
         let why = match self.state(agent) {
             AgentState::Starting { waiting, .. } => format!("is still starting ({waiting})"),
             AgentState::Faulted { reason, .. } => format!("does not come up: {reason}"),
@@ -147,17 +113,6 @@ impl Control {
             ErrorCode::AgentNotReady,
             format!("Agent `{}` {why}. Try again in a moment.", agent.name),
         )
-    }
-
-    /// Refuses what needs a running agent while its owner does not want it to run.
-    pub(crate) fn check_wanted(&self, agent: &Agent) -> Answer<()> {
-        let name = &agent.name;
-        let detail = match agent.intent {
-            Intent::Run => return Ok(()),
-            Intent::Stop => format!("Agent `{name}` is stopped. Start it with `creel agent start {name}`."),
-            Intent::Delete => format!("Agent `{name}` is being deleted."),
-        };
-        Err(Failure::new(ErrorCode::AgentNotRunning, detail))
     }
 
     /// Runs work to its end even when whoever asked for it hangs up.

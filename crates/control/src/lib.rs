@@ -4,6 +4,7 @@
 //! http ─▶ operations ─▶ store          what people want, on disk before it is answered
 //!                         │ nudge
 //! reconcile ◀─────────────┘            brings sandboxes there, through the supervisor
+//! rest                                 puts to rest what nobody needs, wakes what somebody does
 //! turns ─▶ bridge                      messages to their end, through crashes
 //! uplink ◀─ sandbox                    model calls and the refusal of everything else
 //! mail                                 what waits in the store, to people
@@ -29,6 +30,7 @@ mod passwords;
 mod public_url;
 mod reconcile;
 mod refusals;
+mod rest;
 mod service;
 mod sightings;
 mod signing;

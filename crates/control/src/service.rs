@@ -22,6 +22,7 @@ use crate::{
     operations::{sign_in, tokens},
     passwords::{Cost, Passwords},
     reconcile,
+    rest::{Activity, Wakes},
     sso::Sso,
     uplink::{self, Directory, Ledger},
 };
@@ -172,6 +173,8 @@ impl Service {
             deadlines,
             shutdown,
             sightings: Arc::default(),
+            activity: Activity::default(),
+            wakes: Wakes::default(),
             signing: Default::default(),
             issuers: Issuers::new(jwt_issuers, first.org, &http),
             sso: Sso::new(&http),

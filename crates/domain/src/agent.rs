@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, Generation, Limits, ModelName, Name, OrgId, SandboxId, SandboxSpec, Target};
+use crate::{
+    AgentId, Depth, Generation, ImageName, Limits, ModelName, Name, OrgId, Rest, SandboxId, SandboxSpec,
+    Target,
+};
 
 /// An agent as the store knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,8 +16,14 @@ pub struct Agent {
     pub name: Name,
     pub spec: AgentSpec,
     pub intent: Intent,
-    /// Grows with every change of `spec`, `intent` or `incarnation`; fences everything done on its behalf.
+    /// How deeply it sleeps, where that is the intent.
+    pub depth: Depth,
+    /// Since when; none: it does not sleep.
+    pub asleep_since: Option<Timestamp>,
+    /// Grows with every change of `spec`, `intent`, `depth` or `incarnation`; fences everything done on its behalf.
     pub generation: Generation,
+    /// Grows with what its owner changes, and not when it falls asleep or wakes.
+    pub revision: Generation,
     /// Grows when the sandbox is to be made anew though nothing else changed.
     pub incarnation: u64,
     /// Where it runs.
@@ -30,6 +39,10 @@ impl Agent {
         match self.intent {
             Intent::Run => Target::Running {
                 spec: Box::new(self.sandbox_spec()),
+            },
+            Intent::Sleep => Target::Asleep {
+                depth: self.depth,
+                image: self.spec.runtime.image(),
             },
             Intent::Stop => Target::Stopped,
             Intent::Delete => Target::Gone,
@@ -58,6 +71,9 @@ pub struct AgentSpec {
     #[serde(default)]
     pub files: AgentFiles,
     pub limits: Limits,
+    /// When it is put to rest, and what wakes it.
+    #[serde(default)]
+    pub rest: Rest,
 }
 
 /// What runs in the sandbox.
@@ -75,6 +91,14 @@ impl Runtime {
         match self {
             Self::Openclaw => "openclaw",
             Self::Lite => "lite",
+        }
+    }
+
+    /// What it runs from.
+    pub const fn image(self) -> ImageName {
+        match self {
+            Self::Openclaw => ImageName::Openclaw,
+            Self::Lite => ImageName::Lite,
         }
     }
 }
@@ -132,6 +156,8 @@ impl AgentFiles {
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     Run,
+    /// At rest, until somebody needs it.
+    Sleep,
     /// Nothing runs; the volume is kept.
     Stop,
     /// Nothing is kept.
@@ -149,6 +175,11 @@ pub enum AgentState {
     },
     /// Its runtime answers.
     Running {
+        since: Timestamp,
+    },
+    /// At rest; a knock wakes it, unless its owner has said otherwise.
+    Asleep {
+        depth: Depth,
         since: Timestamp,
     },
     Stopping {
@@ -174,6 +205,7 @@ impl AgentState {
         match self {
             Self::Starting { .. } => "starting",
             Self::Running { .. } => "running",
+            Self::Asleep { .. } => "asleep",
             Self::Stopping { .. } => "stopping",
             Self::Stopped { .. } => "stopped",
             Self::Faulted { .. } => "faulted",

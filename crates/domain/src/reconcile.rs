@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    AgentState, BridgeHealth, Generation, Intent, Observed, RuntimeState, SandboxReport, SandboxState,
+    AgentState, BridgeHealth, Depth, Generation, Intent, Observed, RuntimeState, SandboxReport, SandboxState,
     Waiting,
 };
 
@@ -153,6 +153,17 @@ pub fn agent_state(it: &Situation<'_>, deadlines: &Deadlines, now: Timestamp) ->
             (_, Some(SandboxState::Stopped { since })) => AgentState::Stopped { since: *since },
             _ => AgentState::Stopping { since },
         },
+        Intent::Sleep => match (it.sandbox, report.map(|report| &report.state)) {
+            (Observed::Absent, _) => AgentState::Asleep {
+                depth: Depth::OnDisk,
+                since,
+            },
+            (_, Some(SandboxState::Asleep { depth, since })) => AgentState::Asleep {
+                depth: *depth,
+                since: *since,
+            },
+            _ => AgentState::Stopping { since },
+        },
         Intent::Run => running_state(it, report, deadlines, now),
     }
 }
@@ -173,6 +184,7 @@ fn running_state(
         SandboxState::Starting { attempt, since } => {
             starting(format!("starting the sandbox, attempt {attempt}"), *since)
         }
+        SandboxState::Asleep { since, .. } => starting("waking".to_owned(), *since),
         SandboxState::Stopping { since } | SandboxState::Stopped { since } => {
             starting("stopping the sandbox first".to_owned(), *since)
         }
@@ -288,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_table_of_steps() {
-        use Intent::{Delete, Run, Stop};
+        use Intent::{Delete, Run, Sleep, Stop};
         let running = || SandboxState::Running { since: at(0) };
         let starting = || SandboxState::Starting {
             attempt: 1,
@@ -304,6 +316,10 @@ mod tests {
         let crashed = health(RuntimeState::Backoff, 10);
         #[rustfmt::skip]
         let table = [
+            ("to sleep, an older generation runs", Sleep, report(2, true, running()), &ready, 10, vec![Step::PutTarget]),
+            ("asleep is not asked how it is", Sleep, report(3, true, SandboxState::Asleep { depth: Depth::Frozen, since: at(0) }), &unknown, 9999, vec![]),
+            ("to wake, an older generation sleeps", Run, report(2, true, SandboxState::Asleep { depth: Depth::Frozen, since: at(0) }), &unknown, 10, vec![Step::PutTarget]),
+            ("asleep, lost by a reboot", Sleep, Observed::Absent, &unknown, 0, vec![Step::PutTarget]),
             ("nothing known: look first", Run, Observed::Unknown, &unknown, 0, vec![Step::Look]),
             ("deleting, nothing known: look first", Delete, Observed::Unknown, &unknown, 0, vec![Step::Look]),
             ("wanted and absent", Run, Observed::Absent, &unknown, 0, vec![Step::PutTarget]),

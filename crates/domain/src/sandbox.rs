@@ -36,10 +36,43 @@ pub enum Target {
     Running {
         spec: Box<SandboxSpec>,
     },
+    /// At rest until it is wanted: whatever runs is held still or ended. What does not run is not started.
+    Asleep {
+        depth: Depth,
+        /// What it runs from, to be kept for it while it is frozen.
+        image: ImageName,
+    },
     /// No process; the volume is kept.
     Stopped,
     /// Nothing is kept.
     Gone,
+}
+
+/// How deeply a sandbox sleeps: what it still costs, and how long it takes to wake.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// Its processes are held still, in memory. Wakes in milliseconds.
+    Frozen,
+    /// Its processes are gone, its volume is kept. Wakes by starting.
+    OnDisk,
+}
+
+impl Depth {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frozen => "frozen",
+            Self::OnDisk => "on_disk",
+        }
+    }
+}
+
+impl std::fmt::Display for Depth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Everything needed to make a sandbox. Holds no secret: all of it can be read from inside.
@@ -60,10 +93,7 @@ pub struct SandboxSpec {
 impl SandboxSpec {
     /// The image this runtime runs from.
     pub fn image(&self) -> ImageName {
-        match self.runtime {
-            Runtime::Openclaw => ImageName::Openclaw,
-            Runtime::Lite => ImageName::Lite,
-        }
+        self.runtime.image()
     }
 }
 
@@ -108,7 +138,9 @@ impl std::str::FromStr for ImageName {
 /// What the supervisor last saw of a sandbox. A sandbox that is gone is simply not listed.
 ///
 /// ```text
-/// Requested → Starting → Running → Stopping → Stopped
+/// Requested → Starting → Running ⇄ Asleep
+///                 │         ↓         ↓
+///                 │      Stopping → Stopped
 ///                 ↘ Faulted (retried at `retry_at`) ↙
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +169,11 @@ pub enum SandboxState {
     },
     /// Its first process runs. Whether the runtime answers is the bridge's to say.
     Running {
+        since: Timestamp,
+    },
+    /// It rests, as it was told to.
+    Asleep {
+        depth: Depth,
         since: Timestamp,
     },
     Stopping {

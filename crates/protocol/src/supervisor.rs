@@ -24,6 +24,11 @@ pub trait Supervisor: Send + Sync + 'static {
         target: Target,
     ) -> BoxFuture<'_, Result<(), SupervisorError>>;
 
+    /// Lets a sandbox that is held still go on, at once and for some seconds; whoever asks says what is wanted by
+    /// [`Supervisor::put_target`] meanwhile. Nothing is remembered. Whether it has processes: one that sleeps on disk
+    /// has none, and wakes by its target alone.
+    fn wake(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<bool, SupervisorError>>;
+
     /// Every sandbox there is. One that is gone is not listed.
     fn list(&self) -> BoxFuture<'_, Result<Vec<SandboxReport>, SupervisorError>>;
 

@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `PUT /v1/sandboxes/{sandbox}/target` | body [`PutTarget`] |
+//! | `POST /v1/sandboxes/{sandbox}/wake` | whether it has processes |
 //! | `GET /v1/sandboxes` | list of [`SandboxReport`] |
 //! | `GET /v1/watch` | one [`SandboxReport`] a line; an empty line every [`BEAT`] when there is none |
 //! | `GET /v1/images`, `POST`/`DELETE /v1/images/{image}` | list of [`ImageStatus`]; build, remove |
@@ -138,6 +139,15 @@ impl Supervisor for SupervisorClient {
         let body = serde_json::to_vec(&PutTarget { generation, target });
         let answer = self.ask(Method::PUT, format!("/v1/sandboxes/{sandbox}/target"), body);
         answer.map(|answer| answer.map(drop)).boxed()
+    }
+
+    fn wake(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<bool, SupervisorError>> {
+        let answer = self.ask(
+            Method::POST,
+            format!("/v1/sandboxes/{sandbox}/wake"),
+            Ok(Vec::new()),
+        );
+        async move { serde_json::from_slice(&answer.await?).map_err(unreachable) }.boxed()
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<SandboxReport>, SupervisorError>> {

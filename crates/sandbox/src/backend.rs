@@ -27,8 +27,14 @@ pub trait Backend: Send + Sync + 'static {
     /// Returns when the first process has ended, at once if there is none.
     fn ended(&self, sandbox: SandboxId) -> Work<'_, Ended>;
 
-    /// Asks the first process to end (SIGTERM). No process is not an error.
+    /// Asks the first process to end (SIGTERM), thawed. No process is not an error.
     fn terminate(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>>;
+
+    /// Holds every process of the sandbox still, and returns when they are. No process is not an error.
+    fn freeze(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>>;
+
+    /// Lets a sandbox that is held still go on. One that is not is left as it is.
+    fn thaw(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>>;
 
     /// Ends every process of the sandbox, and returns when there is none left.
     fn kill(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>>;
@@ -56,6 +62,8 @@ pub enum Presence {
         /// On the host.
         pid: u32,
         since: Timestamp,
+        /// Held still.
+        frozen: bool,
     },
 }
 

@@ -157,6 +157,34 @@ impl Cgroups {
         })
     }
 
+    /// Holds all processes of a group still, and returns when each of them is.
+    pub(crate) fn freeze(&self, group: &str) -> Result<(), Error> {
+        /// A process in the middle of a write to a slow disk is held when that is done.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let freezer = self.freezer(group);
+        let failed = |source| Error::io(format!("freeze cgroup {group}"))(source);
+        let Some(freezer) = freezer else {
+            return Err(failed(io::ErrorKind::Unsupported.into()));
+        };
+        freezer.write(true).map_err(failed)?;
+        let give_up = Instant::now() + PATIENCE;
+        while !freezer.is_frozen().map_err(failed)? {
+            if Instant::now() >= give_up {
+                // Half of it held still would help nobody.
+                let _ = freezer.write(false);
+                return Err(failed(io::ErrorKind::TimedOut.into()));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(())
+    }
+
+    /// Whether the group is held still.
+    pub(crate) fn is_frozen(&self, group: &str) -> bool {
+        self.freezer(group)
+            .is_some_and(|freezer| freezer.is_frozen().unwrap_or_default())
+    }
+
     /// Lets a frozen group run, so that signals reach it.
     pub(crate) fn thaw(&self, group: &str) {
         for directory in self.directories(group) {
@@ -164,6 +192,18 @@ impl Cgroups {
             let _ = fs::write(directory.join("cgroup.freeze"), "0");
             let _ = fs::write(directory.join("freezer.state"), "THAWED");
         }
+    }
+
+    /// What freezes a group: version 1's own controller, or version 2's file in each group.
+    fn freezer(&self, group: &str) -> Option<Freezer> {
+        self.directories(group).find_map(|directory| {
+            let v1 = directory.join("freezer.state");
+            if v1.exists() {
+                return Some(Freezer::V1(v1));
+            }
+            let is_there = directory.join("cgroup.freeze").exists() && !pids_below(&directory).is_empty();
+            is_there.then_some(Freezer::V2(directory))
+        })
     }
 
     /// Removes a group everywhere, waiting a moment for the last process to leave it.
@@ -187,6 +227,29 @@ impl Cgroups {
         for directory in self.directories(&places.cgroup) {
             // Not empty: somebody still lives there.
             let _ = fs::remove_dir(directory);
+        }
+    }
+}
+
+enum Freezer {
+    V1(PathBuf),
+    V2(PathBuf),
+}
+
+impl Freezer {
+    fn write(&self, frozen: bool) -> io::Result<()> {
+        match self {
+            Self::V1(state) => fs::write(state, if frozen { "FROZEN" } else { "THAWED" }),
+            Self::V2(group) => fs::write(group.join("cgroup.freeze"), if frozen { "1" } else { "0" }),
+        }
+    }
+
+    fn is_frozen(&self) -> io::Result<bool> {
+        match self {
+            Self::V1(state) => Ok(fs::read_to_string(state)?.trim() == "FROZEN"),
+            Self::V2(group) => Ok(fs::read_to_string(group.join("cgroup.events"))?
+                .lines()
+                .any(|line| line == "frozen 1")),
         }
     }
 }

@@ -37,6 +37,7 @@ impl World {
         self.starts += 1;
         if let Some(entry) = self.sandboxes.get_mut(&sandbox) {
             entry.running = Some((self.next_pid, Timestamp::now()));
+            entry.frozen = false;
         }
     }
 }
@@ -44,6 +45,7 @@ impl World {
 #[derive(Default, Clone)]
 struct Entry {
     running: Option<(u32, Timestamp)>,
+    frozen: bool,
     ended: Ended,
     bundle: Option<Bundle>,
 }
@@ -84,6 +86,19 @@ impl Fake {
         let world = self.world();
         let entry = world.sandboxes.get(&sandbox)?;
         entry.running.and_then(|_| entry.bundle.clone())
+    }
+
+    /// Whether it runs and is held still.
+    pub fn is_frozen(&self, sandbox: SandboxId) -> bool {
+        let world = self.world();
+        let entry = world.sandboxes.get(&sandbox);
+        entry.is_some_and(|entry| entry.running.is_some() && entry.frozen)
+    }
+
+    fn hold(&self, sandbox: SandboxId, frozen: bool) {
+        if let Some(entry) = self.world().sandboxes.get_mut(&sandbox) {
+            entry.frozen = frozen && entry.running.is_some();
+        }
     }
 
     /// How often a first process was started.
@@ -194,10 +209,12 @@ impl Backend for Fake {
         let presence = match self.world().sandboxes.get(&sandbox) {
             Some(Entry {
                 running: Some((pid, since)),
+                frozen,
                 ..
             }) => Presence::Running {
                 pid: *pid,
                 since: *since,
+                frozen: *frozen,
             },
             Some(_) => Presence::Remains,
             None if self.places.inbound(sandbox).exists() => Presence::Remains,
@@ -219,6 +236,16 @@ impl Backend for Fake {
             };
             self.end(sandbox, ended);
         }
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn freeze(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {
+        self.hold(sandbox, true);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn thaw(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {
+        self.hold(sandbox, false);
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -86,6 +86,63 @@ async fn a_first_process_in_the_middle_of_its_end_is_waited_for() {
     assert_eq!(traces(&world), before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_frozen_stands_still_goes_on_and_ends_like_anything_else() {
+    let Some(world) = World::new().await else { return };
+    let before = traces(&world);
+    let backend = world.backend();
+    let script = "i=0; while :; do i=$((i+1)); echo $i > /data/tick; done";
+    for end in ["asked", "killed", "erased"] {
+        let sandbox = world.id();
+        backend
+            .start(&world.bundle(sandbox, script), &NoSteps)
+            .await
+            .expect("started");
+        let tick = world.places.volume(sandbox).join("mnt/tick");
+        let read = || fs::read_to_string(&tick).unwrap_or_default();
+        let frozen = async || {
+            matches!(
+                backend.look(sandbox).await,
+                Ok(Presence::Running { frozen: true, .. })
+            )
+        };
+        until("it ticks", || !read().is_empty()).await;
+        assert!(!frozen().await);
+
+        backend.freeze(sandbox).await.expect("frozen");
+        backend.freeze(sandbox).await.expect("twice is no error");
+        assert!(frozen().await);
+        let still = read();
+        let clock = std::time::Instant::now();
+        until("a moment has passed", || {
+            clock.elapsed() > Duration::from_millis(50)
+        })
+        .await;
+        assert_eq!(read(), still, "nothing of it moves");
+
+        backend.thaw(sandbox).await.expect("thawed");
+        backend.thaw(sandbox).await.expect("twice is no error");
+        assert!(!frozen().await);
+        until("it ticks on", || read() != still && !read().is_empty()).await;
+
+        backend.freeze(sandbox).await.expect("frozen");
+        match end {
+            "asked" => {
+                // The shell is its first process and heeds no request; being told shows that it was thawed.
+                backend.terminate(sandbox).await.expect("asked");
+                assert!(!frozen().await);
+            }
+            "killed" => backend.kill(sandbox).await.expect("killed"),
+            _ => {}
+        }
+        world.gone(sandbox).await;
+        assert_eq!(traces(&world), before, "{end}");
+    }
+    let nobody = world.id();
+    backend.freeze(nobody).await.expect("no process is no error");
+    backend.thaw(nobody).await.expect("no process is no error");
+}
+
 async fn until(what: &str, it_is_so: impl Fn() -> bool) {
     let wait = async {
         while !it_is_so() {

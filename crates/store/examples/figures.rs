@@ -31,6 +31,7 @@ async fn main() {
         model: "demo/demo".parse().expect("a model"),
         files: AgentFiles::default(),
         limits: Limits::default_for(Runtime::Lite),
+        rest: creel_domain::Rest::default(),
     };
     let name = "scout".parse().expect("a name");
     let agent = org.create_agent(NewAgent { name, spec }).await.expect("made").id;

@@ -1,6 +1,6 @@
 //! Agents: a change, the generation it raises and the event that tells of it are one transaction.
 
-use creel_domain::{Act, Agent, AgentId, AgentSpec, Generation, Intent, Name, OrgId, SandboxId};
+use creel_domain::{Act, Agent, AgentId, AgentSpec, Depth, Generation, Intent, Name, OrgId, SandboxId};
 use serde_json::json;
 
 use crate::{
@@ -18,12 +18,22 @@ pub const MAX_AGENTS: u64 = 1000;
 const FORGET_BATCH: u32 = 500;
 
 const COLUMNS: &str =
-    "id, org_id, name, spec, intent, generation, incarnation, sandbox_id, created_at, changed_at";
+    "id, org_id, name, spec, intent, generation, incarnation, sandbox_id, created_at, changed_at, depth,
+     asleep_since, revision";
 
 #[derive(Debug, Clone)]
 pub struct NewAgent {
     pub name: Name,
     pub spec: AgentSpec,
+}
+
+/// As what the agent must still be, for a change to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unchanged {
+    /// As its owner has seen it.
+    Revision(Generation),
+    /// In every respect.
+    Generation(Generation),
 }
 
 /// What changes; the rest stays.
@@ -48,6 +58,7 @@ impl TryFrom<Row> for AgentRow {
             spec: row.json("spec")?,
             intent: match row.text("intent")? {
                 "run" => Intent::Run,
+                "sleep" => Intent::Sleep,
                 "stop" => Intent::Stop,
                 "delete" => Intent::Delete,
                 other => return Err(Error::Corrupt(format!("intent `{other}`"))),
@@ -57,6 +68,13 @@ impl TryFrom<Row> for AgentRow {
             sandbox: row.id("sandbox_id")?,
             created_at: row.time("created_at")?,
             changed_at: row.time("changed_at")?,
+            depth: match row.text("depth")? {
+                "frozen" => Depth::Frozen,
+                "on_disk" => Depth::OnDisk,
+                other => return Err(Error::Corrupt(format!("depth `{other}`"))),
+            },
+            asleep_since: row.maybe_time("asleep_since")?,
+            revision: Generation(row.count("revision")?),
         }))
     }
 }
@@ -64,6 +82,7 @@ impl TryFrom<Row> for AgentRow {
 fn intent_text(intent: Intent) -> &'static str {
     match intent {
         Intent::Run => "run",
+        Intent::Sleep => "sleep",
         Intent::Stop => "stop",
         Intent::Delete => "delete",
     }
@@ -91,7 +110,9 @@ async fn insert(tx: &mut Tx, agent: &Agent) -> Result<(), Error> {
             most: MAX_AGENTS,
         });
     }
-    let sql = format!("INSERT INTO agents ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    let sql = format!(
+        "INSERT INTO agents ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    );
     let values = values![
         agent.id,
         agent.org,
@@ -103,6 +124,9 @@ async fn insert(tx: &mut Tx, agent: &Agent) -> Result<(), Error> {
         agent.sandbox,
         agent.created_at,
         agent.changed_at,
+        agent.depth.as_str(),
+        agent.asleep_since,
+        agent.revision,
     ];
     tx.run(&sql, values).await.map_err(|error| {
         if error.is_duplicate() {
@@ -130,6 +154,11 @@ fn changed(before: &Agent, change: AgentChange, now: jiff::Timestamp) -> Result<
     // Making it anew is the reconciler's doing: the owner's patience goes on counting.
     if (&agent.spec, agent.intent) != (&before.spec, before.intent) {
         agent.changed_at = now;
+        agent.revision = agent.revision.next();
+    }
+    if agent.intent != before.intent {
+        agent.depth = agent.spec.rest.when_told();
+        agent.asleep_since = (agent.intent == Intent::Sleep).then_some(now);
     }
     if change.renew {
         agent.incarnation = agent.incarnation.saturating_add(1);
@@ -145,8 +174,9 @@ fn changed(before: &Agent, change: AgentChange, now: jiff::Timestamp) -> Result<
 fn told(before: &Agent, after: &Agent) -> Act {
     let action = match (before.intent, after.intent) {
         (_, Intent::Delete) => "agent.delete",
-        (Intent::Run, Intent::Stop) => "agent.stop",
-        (Intent::Stop, Intent::Run) => "agent.start",
+        (Intent::Run | Intent::Sleep, Intent::Stop) => "agent.stop",
+        (Intent::Run | Intent::Stop, Intent::Sleep) => "agent.sleep",
+        (Intent::Stop | Intent::Sleep, Intent::Run) => "agent.start",
         _ if before.spec != after.spec => "agent.change",
         _ => "agent.restart",
     };
@@ -158,11 +188,39 @@ fn told(before: &Agent, after: &Agent) -> Act {
     let changed = [
         ("limits", old.limits != new.limits),
         ("files", old.files != new.files),
+        ("rest", old.rest != new.rest),
     ];
     for (part, _) in changed.into_iter().filter(|(_, changed)| *changed) {
         act = act.with(part, "changed");
     }
-    act.with("revision", after.generation.0)
+    act.with("revision", after.revision.0)
+}
+
+/// Writes down what changes of an agent; the one that was read, or nothing.
+async fn update(tx: &mut Tx, before: &Agent, after: &Agent) -> Result<(), Error> {
+    // The old generation again: on an engine with several writers, the second one loses.
+    let sql = "UPDATE agents SET spec = $1, intent = $2, generation = $3, incarnation = $4, changed_at = $5,
+                   depth = $6, asleep_since = $7, revision = $8
+               WHERE org_id = $9 AND id = $10 AND generation = $11";
+    let values = values![
+        serde_json::to_string(&after.spec)?,
+        intent_text(after.intent),
+        after.generation,
+        after.incarnation,
+        after.changed_at,
+        after.depth.as_str(),
+        after.asleep_since,
+        after.revision,
+        after.org,
+        after.id,
+        before.generation,
+    ];
+    match tx.run(sql, values).await? {
+        0 => Err(Error::RevisionMismatch {
+            current: before.revision,
+        }),
+        _ => Ok(()),
+    }
 }
 
 impl Org {
@@ -179,6 +237,9 @@ impl Org {
             sandbox: self.store.mint::<SandboxId>(),
             created_at: now,
             changed_at: now,
+            depth: Depth::Frozen,
+            asleep_since: None,
+            revision: Generation(1),
         };
         self.write(move |tx| {
             Box::pin(async move {
@@ -228,46 +289,95 @@ impl Org {
         .await
     }
 
-    /// Applies a change if the agent is still at `expected` (any revision when none is given). A change
+    /// Applies a change if the agent is still as `expected` (whatever it is when none is given). A change
     /// that changes nothing leaves the generation alone. An agent being deleted takes no other change.
     pub async fn change_agent(
         &self,
         agent: AgentId,
-        expected: Option<Generation>,
+        expected: Option<Unchanged>,
         change: AgentChange,
     ) -> Result<Agent, Error> {
         let (org, now) = (self.id, self.store.now());
         self.write(move |tx| {
             Box::pin(async move {
                 let before = find(tx, org, agent).await?;
-                let current = before.generation;
-                if expected.is_some_and(|expected| expected != current) {
+                let current = before.revision;
+                let holds = match expected {
+                    None => true,
+                    Some(Unchanged::Revision(revision)) => revision == before.revision,
+                    Some(Unchanged::Generation(generation)) => generation == before.generation,
+                };
+                if !holds {
                     return Err(Error::RevisionMismatch { current });
                 }
                 let Some(agent) = changed(&before, change, now)? else {
                     return Ok(before);
                 };
-                // The old generation again: on an engine with several writers, the second one loses.
-                let sql = "UPDATE agents SET spec = $1, intent = $2, generation = $3, incarnation = $4,
-                               changed_at = $5 WHERE org_id = $6 AND id = $7 AND generation = $8";
-                let values = values![
-                    serde_json::to_string(&agent.spec)?,
-                    intent_text(agent.intent),
-                    agent.generation,
-                    agent.incarnation,
-                    agent.changed_at,
-                    org,
-                    agent.id,
-                    current,
-                ];
-                if tx.run(sql, values).await? == 0 {
-                    return Err(Error::RevisionMismatch { current });
-                }
-                let data =
-                    json!({ "name": agent.name, "intent": agent.intent, "revision": agent.generation });
+                update(tx, &before, &agent).await?;
+                let data = json!({ "name": agent.name, "intent": agent.intent, "revision": agent.revision });
                 append(tx, org, "agent.changed", &agent.id.to_string(), &data, now).await?;
                 record(tx, org, told(&before, &agent)).await?;
                 Ok(agent)
+            })
+        })
+        .await
+    }
+
+    /// Puts an agent to rest, or deeper, that is still as it was seen and has no turn under way. None: it is otherwise.
+    pub async fn put_to_rest(
+        &self,
+        agent: AgentId,
+        seen: Generation,
+        depth: Depth,
+    ) -> Result<Option<Agent>, Error> {
+        let (org, now) = (self.id, self.store.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let before = find(tx, org, agent).await?;
+                let sleeps = before.intent == Intent::Sleep;
+                if before.generation != seen || !(sleeps || before.intent == Intent::Run) {
+                    return Ok(None);
+                }
+                if sleeps && before.depth >= depth {
+                    return Ok(None);
+                }
+                let sql = "SELECT 1 AS there FROM turns WHERE org_id = $1 AND agent_id = $2 AND status = 'running' LIMIT 1";
+                if tx.row(sql, values![org, agent]).await?.is_some() {
+                    return Ok(None);
+                }
+                let after = Agent {
+                    intent: Intent::Sleep,
+                    depth,
+                    asleep_since: before.asleep_since.or(Some(now)),
+                    generation: before.generation.next(),
+                    ..before.clone()
+                };
+                update(tx, &before, &after).await?;
+                Ok(Some(after))
+            })
+        })
+        .await
+    }
+
+    /// Wakes an agent that sleeps. One that does not is left as it is.
+    pub async fn wake_agent(&self, agent: AgentId) -> Result<Agent, Error> {
+        let (org, now) = (self.id, self.store.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let before = find(tx, org, agent).await?;
+                if before.intent != Intent::Sleep {
+                    return Ok(before);
+                }
+                let after = Agent {
+                    intent: Intent::Run,
+                    asleep_since: None,
+                    generation: before.generation.next(),
+                    // Whoever waits for it begins to be patient now.
+                    changed_at: now,
+                    ..before.clone()
+                };
+                update(tx, &before, &after).await?;
+                Ok(after)
             })
         })
         .await

@@ -43,7 +43,7 @@ mod tx;
 mod ways_in;
 
 pub use access::{Access, FirstOwner};
-pub use agents::{AgentChange, MAX_AGENTS, NewAgent};
+pub use agents::{AgentChange, MAX_AGENTS, NewAgent, Unchanged};
 pub use attempts::MAX_ATTEMPT_KEYS;
 pub use audit::{AuditFault, AuditFaultKind, AuditFilter, AuditVerdict, StoredEntry, audit_hash};
 pub use browser_sessions::{FoundBrowserSession, NewBrowserSession, StoredBrowserSession};

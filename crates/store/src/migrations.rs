@@ -39,6 +39,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     7 "0007_suspension",
     8 "0008_sso",
     9 "0009_passkeys",
+    10 "0010_rest",
 ];
 
 /// The schema version that this Creel brings.

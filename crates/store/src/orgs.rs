@@ -79,8 +79,8 @@ impl Org {
                 record(tx, org, Act::new("org.suspend").on("org", org)).await?;
                 let sql = "UPDATE orgs SET suspended_at = $2 WHERE id = $1 AND suspended_at IS NULL";
                 tx.run(sql, values![org, now]).await?;
-                let sql = "UPDATE agents SET intent = 'stop', halted = 1, generation = generation + 1, changed_at = $2
-                           WHERE org_id = $1 AND intent = 'run'";
+                let sql = "UPDATE agents SET intent = 'stop', halted = 1, asleep_since = NULL, generation = generation + 1, changed_at = $2
+                           WHERE org_id = $1 AND intent IN ('run', 'sleep')";
                 tx.run(sql, values![org, now]).await?;
                 append(tx, org, "org.suspended", &org.to_string(), &json!({}), now).await
             })

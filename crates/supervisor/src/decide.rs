@@ -1,6 +1,6 @@
 //! What to do next for one sandbox. Pure: the owner looks, calls [`decide`], acts, and looks again.
 
-use creel_domain::{ImageName, Target, Waiting};
+use creel_domain::{Depth, ImageName, Target, Waiting};
 use creel_protocol::ImageState;
 use creel_sandbox::Presence;
 use jiff::{SignedDuration, Timestamp};
@@ -22,6 +22,8 @@ pub(crate) struct Situation<'a> {
     /// When it was asked to end, if it was.
     pub(crate) stopping_since: Option<Timestamp>,
     pub(crate) stop_grace: SignedDuration,
+    /// Somebody woke it, and has until then to say what is wanted.
+    pub(crate) awake_until: Option<Timestamp>,
 }
 
 /// One act. Each may be repeated, and each may find that another way led there first.
@@ -30,6 +32,15 @@ pub(crate) enum Act {
     /// It runs as wanted: wait for its end or another target.
     Keep {
         since: Timestamp,
+    },
+    /// It rests as wanted: wait for its end, another target or somebody who wakes it.
+    KeepFrozen,
+    Freeze,
+    Thaw,
+    /// Somebody woke it: wait until then.
+    AwaitWord {
+        since: Timestamp,
+        until: Timestamp,
     },
     Start,
     /// Wait for the image, and have it built if nobody does.
@@ -57,11 +68,24 @@ pub(crate) enum Act {
 }
 
 pub(crate) fn decide(it: &Situation<'_>, now: Timestamp) -> Act {
-    if let Presence::Running { since, .. } = it.presence {
+    if let Presence::Running { since, frozen, .. } = it.presence {
         return match it.wanted {
             Target::Gone => Act::Kill,
-            Target::Running { .. } if it.matches && it.stopping_since.is_none() => Act::Keep { since },
-            Target::Running { .. } | Target::Stopped => match it.stopping_since {
+            Target::Running { .. } if it.matches && it.stopping_since.is_none() => {
+                if frozen {
+                    Act::Thaw
+                } else {
+                    Act::Keep { since }
+                }
+            }
+            Target::Asleep {
+                depth: Depth::Frozen, ..
+            } if it.stopping_since.is_none() => match it.awake_until {
+                Some(until) if until > now && !frozen => Act::AwaitWord { since, until },
+                _ if frozen => Act::KeepFrozen,
+                _ => Act::Freeze,
+            },
+            Target::Running { .. } | Target::Asleep { .. } | Target::Stopped => match it.stopping_since {
                 None => Act::Terminate,
                 Some(asked) => {
                     let until = asked.saturating_add(it.stop_grace).unwrap_or(asked);
@@ -81,8 +105,8 @@ pub(crate) fn decide(it: &Situation<'_>, now: Timestamp) -> Act {
     }
     match (it.wanted, it.presence) {
         (Target::Gone, _) => Act::Erase,
-        (Target::Stopped, Presence::Absent) => Act::Settled,
-        (Target::Stopped, _) => Act::Release,
+        (Target::Stopped | Target::Asleep { .. }, Presence::Absent) => Act::Settled,
+        (Target::Stopped | Target::Asleep { .. }, _) => Act::Release,
         (Target::Running { spec }, _) => match waiting(spec.image(), it.image) {
             Some(waiting) => Act::AwaitImage {
                 image: spec.image(),
@@ -169,7 +193,16 @@ mod tests {
     #[test]
     fn the_table_of_acts() {
         use Presence::{Absent, Remains};
-        let up = Presence::Running { pid: 7, since: at(0) };
+        let up = Presence::Running {
+            pid: 7,
+            since: at(0),
+            frozen: false,
+        };
+        let still = Presence::Running {
+            pid: 7,
+            since: at(0),
+            frozen: true,
+        };
         let ready = ImageState::Ready {
             built_at: at(0),
             bytes: 1,
@@ -187,6 +220,14 @@ mod tests {
         let lite = ImageName::Lite;
         let await_image = |waiting| Act::AwaitImage { image: lite, waiting };
         let (run, stop, gone) = (running(), Target::Stopped, Target::Gone);
+        let rest = Target::Asleep {
+            depth: Depth::Frozen,
+            image: ImageName::Lite,
+        };
+        let deep = Target::Asleep {
+            depth: Depth::OnDisk,
+            image: ImageName::Lite,
+        };
         #[rustfmt::skip]
         let table = [
             ("nothing there: start", &run, Absent, false, &ready, &fine, None, 0, Act::Start),
@@ -206,6 +247,15 @@ mod tests {
             ("no image yet", &run, Absent, false, &ImageState::Absent, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 0 })),
             ("image on its way", &run, Absent, false, &building, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 43 })),
             ("no image to be had", &run, Absent, false, &failed, &fine, None, 0, await_image(Waiting::NoImage { image: lite, reason: "no disk".to_owned() })),
+            ("to sleep", &rest, up, false, &ready, &fine, None, 0, Act::Freeze),
+            ("sleeps", &rest, still, false, &ready, &fine, None, 0, Act::KeepFrozen),
+            ("wake", &run, still, true, &ready, &fine, None, 0, Act::Thaw),
+            ("wake as something else", &run, still, false, &ready, &fine, None, 0, Act::Terminate),
+            ("stop what sleeps", &stop, still, false, &ready, &fine, None, 0, Act::Terminate),
+            ("delete what sleeps", &gone, still, false, &ready, &fine, None, 0, Act::Kill),
+            ("to sleep, without processes", &rest, Absent, false, &ready, &fine, None, 0, Act::Settled),
+            ("to sleep, died meanwhile", &rest, Remains, false, &ready, &fine, None, 0, Act::Release),
+            ("deeper", &deep, still, false, &ready, &fine, None, 0, Act::Terminate),
             ("runs, whatever the image does", &run, up, true, &ImageState::Absent, &fine, None, 0, Act::Keep { since: at(0) }),
         ];
         for (what, wanted, presence, matches, image, trouble, stopping_since, now, act) in table {
@@ -217,9 +267,47 @@ mod tests {
                 trouble,
                 stopping_since,
                 stop_grace: SignedDuration::from_secs(10),
+                awake_until: None,
             };
             assert_eq!(decide(&it, at(now)), act, "{what}");
         }
+    }
+
+    #[test]
+    fn whoever_wakes_it_has_a_while_to_say_what_is_wanted() {
+        let (ready, fine) = (
+            ImageState::Ready {
+                built_at: at(0),
+                bytes: 1,
+            },
+            Trouble::default(),
+        );
+        let rest = Target::Asleep {
+            depth: Depth::Frozen,
+            image: ImageName::Lite,
+        };
+        let act = |frozen, now| {
+            let presence = Presence::Running {
+                pid: 7,
+                since: at(0),
+                frozen,
+            };
+            let it = Situation {
+                wanted: &rest,
+                presence,
+                matches: false,
+                image: &ready,
+                trouble: &fine,
+                stopping_since: None,
+                stop_grace: SignedDuration::from_secs(10),
+                awake_until: Some(at(5)),
+            };
+            decide(&it, at(now))
+        };
+        let (since, until) = (at(0), at(5));
+        assert_eq!(act(false, 4), Act::AwaitWord { since, until });
+        assert_eq!(act(false, 5), Act::Freeze, "nobody said anything");
+        assert_eq!(act(true, 4), Act::KeepFrozen);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub fn router(supervisor: Contract, control_uid: u32) -> Router {
     Router::new()
         .route("/v1/sandboxes", get(list))
         .route("/v1/sandboxes/{sandbox}/target", put(put_target))
+        .route("/v1/sandboxes/{sandbox}/wake", post(wake))
         .route("/v1/watch", get(watch))
         .route("/v1/images", get(images))
         .route("/v1/images/{image}", post(build_image).delete(remove_image))
@@ -98,6 +99,13 @@ async fn put_target(
         .put_target(sandbox_id(&sandbox)?, generation, target)
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn wake(
+    State(supervisor): State<Contract>,
+    Path(sandbox): Path<String>,
+) -> Result<Json<bool>, Refusal> {
+    Ok(Json(supervisor.wake(sandbox_id(&sandbox)?).await?))
 }
 
 async fn list(State(supervisor): State<Contract>) -> Result<Json<Vec<SandboxReport>>, Refusal> {

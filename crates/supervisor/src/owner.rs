@@ -3,7 +3,7 @@
 
 use std::{future::pending, path::PathBuf, sync::Arc};
 
-use creel_domain::{ImageName, SandboxId, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
+use creel_domain::{Depth, ImageName, SandboxId, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
 use creel_protocol::{ImageState, inside};
 use creel_sandbox::{Bundle, Error as BackendError, Inbound, Presence, ReadOnly, Volume};
 use jiff::{SignedDuration, Timestamp};
@@ -88,12 +88,13 @@ impl Owner {
         }
         let matches = match &record.target {
             Target::Running { spec } => self.runs_with(spec),
-            Target::Stopped | Target::Gone => false,
+            Target::Asleep { .. } | Target::Stopped | Target::Gone => false,
         };
         let image = match &record.target {
             Target::Running { spec } => self.image_state(spec.image()),
-            Target::Stopped | Target::Gone => ImageState::Absent,
+            Target::Asleep { .. } | Target::Stopped | Target::Gone => ImageState::Absent,
         };
+        let awake_until = *self.entry.awake_until.lock().await;
         let now = self.now();
         let act = decide(
             &Situation {
@@ -105,10 +106,11 @@ impl Owner {
                 stopping_since: self.stopping_since,
                 stop_grace: SignedDuration::try_from(self.shared.options.stop_grace)
                     .unwrap_or(SignedDuration::MAX),
+                awake_until,
             },
             now,
         );
-        if act != Act::Settled {
+        if !matches!(act, Act::Settled | Act::KeepFrozen) {
             self.settled_since = None;
         }
         self.act(act, record, presence).await
@@ -132,6 +134,35 @@ impl Owner {
                         self.report_fault(record);
                     }
                     _ = self.record.changed() => {}
+                }
+            }
+            Act::KeepFrozen => {
+                let since = self.settled_since();
+                let depth = Depth::Frozen;
+                self.report(record, true, SandboxState::Asleep { depth, since });
+                tokio::select! {
+                    _ = backend.ended(self.sandbox) => {}
+                    () = self.entry.roused.notified() => {}
+                    _ = self.record.changed() => {}
+                }
+            }
+            Act::Freeze => {
+                let awake_until = self.entry.awake_until.lock().await;
+                // Somebody may have woken it since we decided.
+                if awake_until.is_none_or(|until| until <= self.now()) {
+                    backend.freeze(self.sandbox).await?;
+                    steps.reached(self.sandbox, "frozen").await;
+                }
+            }
+            Act::Thaw => {
+                backend.thaw(self.sandbox).await?;
+                steps.reached(self.sandbox, "thawed").await;
+            }
+            Act::AwaitWord { since, until } => {
+                self.report(record, false, SandboxState::Running { since });
+                tokio::select! {
+                    _ = backend.ended(self.sandbox) => {}
+                    () = self.wait_until(until) => {}
                 }
             }
             Act::Start => return self.start(record, presence).await,
@@ -174,11 +205,16 @@ impl Owner {
                 backend.release(self.sandbox, steps).await?;
             }
             Act::Settled => {
-                let since = *self
-                    .settled_since
-                    .get_or_insert_with(|| self.shared.options.clock.now());
+                let since = self.settled_since();
                 self.trouble = Trouble::default();
-                self.report(record, true, SandboxState::Stopped { since });
+                let state = match record.target {
+                    Target::Asleep { .. } => SandboxState::Asleep {
+                        depth: Depth::OnDisk,
+                        since,
+                    },
+                    _ => SandboxState::Stopped { since },
+                };
+                self.report(record, true, state);
                 // The sender lives as long as the entry that we hold.
                 let _ = self.record.changed().await;
             }
@@ -361,6 +397,11 @@ impl Owner {
             Some(SandboxState::Requested { since, .. }) => since,
             _ => self.now(),
         }
+    }
+
+    fn settled_since(&mut self) -> Timestamp {
+        let now = self.now();
+        *self.settled_since.get_or_insert(now)
     }
 
     async fn rest_after_error(&mut self) {

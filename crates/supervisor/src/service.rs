@@ -9,12 +9,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use creel_domain::{Generation, ImageName, SandboxId, SandboxReport, SandboxState, Target, Waiting};
+use creel_domain::{Depth, Generation, ImageName, SandboxId, SandboxReport, SandboxState, Target, Waiting};
 use creel_protocol::{HostReport, ImageStatus, ReportStream, Supervisor, SupervisorError};
-use creel_sandbox::{Backend, Places};
+use creel_sandbox::{Backend, Places, Presence};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use rustix::fs::FlockOperation;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
     slots::{self, MAX_SANDBOXES, Slot},
     sweep,
 };
+
+/// How long a sandbox that somebody woke stays awake without a target that says so.
+const WORD_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
 
 /// The supervisor at work. Dropping it stops the work where it stands, as a crash does; sandboxes live on.
 pub struct Service {
@@ -61,6 +64,21 @@ pub(crate) struct Entry {
     slot: Slot,
     /// Locked while a target is taken. None: there is none yet, or no longer.
     pub(crate) taken: tokio::sync::Mutex<Option<watch::Sender<Record>>>,
+    /// Until when it is not frozen, because somebody woke it. Held while it is frozen or thawed.
+    pub(crate) awake_until: tokio::sync::Mutex<Option<jiff::Timestamp>>,
+    /// Somebody woke it.
+    pub(crate) roused: Notify,
+}
+
+impl Entry {
+    fn new(slot: Slot) -> Self {
+        Self {
+            slot,
+            taken: tokio::sync::Mutex::default(),
+            awake_until: tokio::sync::Mutex::default(),
+            roused: Notify::new(),
+        }
+    }
 }
 
 impl Service {
@@ -200,10 +218,7 @@ impl Shared {
         }
         let used = entries.values().map(|entry| entry.slot).collect();
         let slot = slots::free(&used, &self.seed).ok_or_else(full)?;
-        let entry = Arc::new(Entry {
-            slot,
-            taken: tokio::sync::Mutex::new(None),
-        });
+        let entry = Arc::new(Entry::new(slot));
         entries.insert(sandbox, Arc::clone(&entry));
         Ok(entry)
     }
@@ -212,10 +227,7 @@ impl Shared {
 impl Handle {
     /// Goes on with what was remembered.
     async fn adopt(&self, record: Record) {
-        let entry = Arc::new(Entry {
-            slot: record.slot,
-            taken: tokio::sync::Mutex::new(None),
-        });
+        let entry = Arc::new(Entry::new(record.slot));
         self.shared.entries().insert(record.sandbox, Arc::clone(&entry));
         if !matches!(record.target, Target::Gone)
             && let Err(error) = self.shared.make_directories(record.sandbox)
@@ -304,6 +316,10 @@ impl Handle {
             .steps
             .reached(record.sandbox, "record written")
             .await;
+        if matches!(record.target, Target::Running { .. }) {
+            // Whoever woke it has said what is wanted: the next rest need not wait.
+            *entry.awake_until.lock().await = None;
+        }
         match taken {
             Some(sender) => {
                 sender.send_replace(record);
@@ -340,15 +356,32 @@ impl Handle {
 
     fn users_of(&self, image: ImageName) -> usize {
         let entries: Vec<Arc<Entry>> = self.shared.entries().values().cloned().collect();
-        let uses = |entry: &&Arc<Entry>| {
+        let is_user = |entry: &&Arc<Entry>| {
             // One that is just taking a target is counted: better refused once than pulled away.
             entry.taken.try_lock().map_or(true, |taken| {
-                taken.as_ref().is_some_and(
-                    |record| matches!(&record.borrow().target, Target::Running { spec } if spec.image() == image),
-                )
+                taken
+                    .as_ref()
+                    .is_some_and(|record| uses(&record.borrow().target, image))
             })
         };
-        entries.iter().filter(uses).count()
+        entries.iter().filter(is_user).count()
+    }
+
+    async fn rouse(&self, sandbox: SandboxId) -> Result<bool, SupervisorError> {
+        let failed = |error: creel_sandbox::Error| SupervisorError::Failed {
+            reason: error.to_string(),
+        };
+        let entry = self.shared.entries().get(&sandbox).cloned();
+        let Some(entry) = entry else { return Ok(false) };
+        {
+            let mut awake_until = entry.awake_until.lock().await;
+            let now = self.shared.options.clock.now();
+            *awake_until = now.checked_add(WORD_WITHIN).ok();
+            self.shared.backend().thaw(sandbox).await.map_err(failed)?;
+        }
+        entry.roused.notify_one();
+        let presence = self.shared.backend().look(sandbox).await.map_err(failed)?;
+        Ok(matches!(presence, Presence::Running { .. }))
     }
 }
 
@@ -375,6 +408,10 @@ impl Supervisor for Handle {
             }
         }
         .boxed()
+    }
+
+    fn wake(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<bool, SupervisorError>> {
+        self.rouse(sandbox).boxed()
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<SandboxReport>, SupervisorError>> {
@@ -429,6 +466,15 @@ impl Supervisor for Handle {
     }
 }
 
+/// Whether an image must stay for the sake of what was told to run or to rest in memory.
+fn uses(target: &Target, wanted: ImageName) -> bool {
+    match target {
+        Target::Running { spec } => spec.image() == wanted,
+        Target::Asleep { depth, image } => *depth == Depth::Frozen && *image == wanted,
+        Target::Stopped | Target::Gone => false,
+    }
+}
+
 /// Checks a target as if it came from an enemy: who speaks to us may have been taken over.
 fn check(target: &Target) -> Result<(), SupervisorError> {
     let Target::Running { spec } = target else {
@@ -459,7 +505,9 @@ fn newer(present: &Record, generation: Generation, target: &Target) -> Result<bo
 fn gone(sandbox: SandboxId, target: &Target) -> Result<(), SupervisorError> {
     match target {
         Target::Gone => Ok(()),
-        Target::Running { .. } | Target::Stopped => Err(SupervisorError::Gone { sandbox }),
+        Target::Running { .. } | Target::Asleep { .. } | Target::Stopped => {
+            Err(SupervisorError::Gone { sandbox })
+        }
     }
 }
 
@@ -473,7 +521,7 @@ fn first_report(record: &Record, since: jiff::Timestamp) -> SandboxReport {
                 waiting: Waiting::Turn,
                 since,
             },
-            Target::Stopped | Target::Gone => SandboxState::Stopping { since },
+            Target::Asleep { .. } | Target::Stopped | Target::Gone => SandboxState::Stopping { since },
         },
         uid_base: Some(record.slot.uid_base()),
     }

@@ -8,9 +8,10 @@ use std::{
 };
 
 use common::{
-    DEADLINE, StopAt, World, id, put, running, spec, until, until_gone, until_running, until_stopped,
+    DEADLINE, StopAt, World, asleep, id, put, running, spec, until, until_asleep, until_gone, until_running,
+    until_stopped,
 };
-use creel_domain::{Generation, ImageName, SandboxState, Target, Waiting};
+use creel_domain::{Depth, Generation, ImageName, SandboxState, Target, Waiting};
 use creel_protocol::{ImageState, ImageStatus, Supervisor as _, SupervisorError};
 use creel_sandbox::Ended;
 use creel_supervisor::{Error, ImageSource, Service};
@@ -130,6 +131,54 @@ async fn another_specification_or_incarnation_makes_it_anew() {
     until_running(&handle, id(1), 3).await;
     assert_eq!(world.fake.starts(), 3);
     service.stop().await;
+}
+
+#[tokio::test]
+async fn one_at_rest_is_held_still_woken_at_once_and_rests_again_unless_somebody_says_otherwise() {
+    let world = World::new();
+    let service = world.service().await;
+    let handle = service.handle();
+    put(&handle, id(1), 1, running(&spec())).await;
+    until_running(&handle, id(1), 1).await;
+    put(&handle, id(1), 2, asleep(Depth::Frozen)).await;
+    until_asleep(&handle, id(1), 2, Depth::Frozen).await;
+    assert!(world.fake.is_frozen(id(1)));
+    let error = handle
+        .remove_image(ImageName::Lite)
+        .await
+        .expect_err("it is used");
+    assert!(matches!(error, SupervisorError::ImageInUse { .. }), "{error}");
+
+    // A supervisor that comes back leaves it as it is.
+    service.stop().await;
+    let service = world.service().await;
+    let handle = service.handle();
+    until_asleep(&handle, id(1), 2, Depth::Frozen).await;
+
+    assert!(handle.wake(id(1)).await.expect("woken"));
+    assert!(!world.fake.is_frozen(id(1)), "at once");
+    put(&handle, id(1), 3, running(&spec())).await;
+    until_running(&handle, id(1), 3).await;
+    assert_eq!(world.fake.starts(), 1, "it was never started anew");
+
+    put(&handle, id(1), 4, asleep(Depth::OnDisk)).await;
+    until_asleep(&handle, id(1), 4, Depth::OnDisk).await;
+    assert!(world.fake.running(id(1)).is_none());
+    assert!(
+        !handle.wake(id(1)).await.expect("no error"),
+        "there is nothing to thaw"
+    );
+    assert!(!handle.wake(id(7)).await.expect("no error"), "nobody knows it");
+    put(&handle, id(1), 5, running(&spec())).await;
+    until_running(&handle, id(1), 5).await;
+    assert_eq!(world.fake.starts(), 2);
+
+    // What dies at rest is found dead, and rests on.
+    put(&handle, id(1), 6, asleep(Depth::Frozen)).await;
+    until_asleep(&handle, id(1), 6, Depth::Frozen).await;
+    world.fake.die(id(1), Ended::default());
+    until_asleep(&handle, id(1), 6, Depth::OnDisk).await;
+    service.stop_all().await.expect("stopped");
 }
 
 #[tokio::test]
@@ -259,7 +308,7 @@ async fn a_crash_after_each_step_of_create_stop_change_and_delete_converges_and_
     let mut world = World::new();
     let mut crashes = 0;
     for step in 0.. {
-        assert!(step < 200, "the loop ends");
+        assert!(step < 300, "the loop ends");
         let sandbox = id(1000 + step as u128);
         let stop = StopAt::new(step);
         world.options.steps = stop.clone();
@@ -276,7 +325,13 @@ async fn a_crash_after_each_step_of_create_stop_change_and_delete_converges_and_
             until_stopped(&handle, sandbox, 3).await;
             put(&handle, sandbox, 4, running(&changed)).await;
             until_running(&handle, sandbox, 4).await;
-            put(&handle, sandbox, 5, Target::Gone).await;
+            put(&handle, sandbox, 5, asleep(Depth::Frozen)).await;
+            until_asleep(&handle, sandbox, 5, Depth::Frozen).await;
+            put(&handle, sandbox, 6, running(&changed)).await;
+            until_running(&handle, sandbox, 6).await;
+            put(&handle, sandbox, 7, asleep(Depth::OnDisk)).await;
+            until_asleep(&handle, sandbox, 7, Depth::OnDisk).await;
+            put(&handle, sandbox, 8, Target::Gone).await;
             until_gone(&handle, sandbox).await;
         };
         let crashed = tokio::select! {
@@ -291,16 +346,16 @@ async fn a_crash_after_each_step_of_create_stop_change_and_delete_converges_and_
         let handle = service.handle();
         if crashed {
             crashes += 1;
-            match handle.put_target(sandbox, Generation(6), running(&changed)).await {
+            match handle.put_target(sandbox, Generation(9), running(&changed)).await {
                 Ok(()) => {
-                    until_running(&handle, sandbox, 6).await;
+                    until_running(&handle, sandbox, 9).await;
                     assert!(world.fake.running(sandbox).is_some(), "step {step}");
                 }
                 Err(SupervisorError::Gone { .. }) => {}
                 Err(error) => panic!("step {step}: {error}"),
             }
         }
-        put(&handle, sandbox, 7, Target::Gone).await;
+        put(&handle, sandbox, 10, Target::Gone).await;
         until_gone(&handle, sandbox).await;
         service.stop().await;
         assert!(world.fake.is_empty(), "step {step}");

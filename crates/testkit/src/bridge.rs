@@ -161,7 +161,7 @@ impl FakeBridge {
     ) -> BoxFuture<'_, Result<T, BridgeError>> {
         async move {
             self.all.points.pass().await;
-            if !self.all.supervisor.is_running(self.sandbox) {
+            if !self.all.supervisor.is_awake(self.sandbox) {
                 return Err(BridgeError::Unreachable("its sandbox does not run".to_owned()));
             }
             let outcome = self.all.inside(self.sandbox, |inside| {

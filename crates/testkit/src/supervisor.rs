@@ -8,7 +8,7 @@ use std::{
 };
 
 use creel_domain::{
-    Generation, ImageName, SandboxId, SandboxReport, SandboxSpec, SandboxState, Target, Waiting,
+    Depth, Generation, ImageName, SandboxId, SandboxReport, SandboxSpec, SandboxState, Target, Waiting,
 };
 use creel_protocol::{HostReport, ImageState, ImageStatus, ReportStream, Supervisor, SupervisorError};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
@@ -47,6 +47,10 @@ struct State {
 struct Record {
     target: Target,
     report: SandboxReport,
+    /// Whether it has processes.
+    runs: bool,
+    /// Whether somebody woke it since it arrived where it was told to.
+    roused: bool,
 }
 
 impl FakeSupervisor {
@@ -151,11 +155,17 @@ impl FakeSupervisor {
             .is_some_and(|record| matches!(record.report.state, SandboxState::Running { .. }))
     }
 
+    /// Whether its processes go on: it runs, or was woken and not yet told to.
+    pub(crate) fn is_awake(&self, sandbox: SandboxId) -> bool {
+        let roused = |record: &Record| record.runs && record.roused;
+        self.is_running(sandbox) || self.lock().sandboxes.get(&sandbox).is_some_and(roused)
+    }
+
     /// The specification a sandbox was last told to run with.
     pub fn spec(&self, sandbox: SandboxId) -> Option<SandboxSpec> {
         match &self.lock().sandboxes.get(&sandbox)?.target {
             Target::Running { spec } => Some((**spec).clone()),
-            Target::Stopped | Target::Gone => None,
+            Target::Asleep { .. } | Target::Stopped | Target::Gone => None,
         }
     }
 
@@ -209,7 +219,9 @@ impl FakeSupervisor {
         if state.deleted.contains(&sandbox) {
             return match target {
                 Target::Gone => Ok(()),
-                Target::Running { .. } | Target::Stopped => Err(SupervisorError::Gone { sandbox }),
+                Target::Running { .. } | Target::Asleep { .. } | Target::Stopped => {
+                    Err(SupervisorError::Gone { sandbox })
+                }
             };
         }
         if let Some(record) = state.sandboxes.get(&sandbox) {
@@ -258,15 +270,18 @@ impl State {
                     waiting: Waiting::Turn,
                     since,
                 },
-                Target::Stopped | Target::Gone => SandboxState::Stopping { since },
+                Target::Asleep { .. } | Target::Stopped | Target::Gone => SandboxState::Stopping { since },
             },
             uid_base: Some(uid_base),
         };
+        let runs = self.sandboxes.get(&sandbox).is_some_and(|record| record.runs);
         self.sandboxes.insert(
             sandbox,
             Record {
                 target,
                 report: report.clone(),
+                runs,
+                roused: false,
             },
         );
         report
@@ -276,8 +291,18 @@ impl State {
     fn arrive(&mut self, sandbox: SandboxId, since: Timestamp) -> Option<SandboxReport> {
         let record = self.sandboxes.get_mut(&sandbox)?;
         record.report.converged = true;
+        record.runs = match record.target {
+            Target::Running { .. } => true,
+            Target::Asleep { depth, .. } => record.runs && depth == Depth::Frozen,
+            Target::Stopped | Target::Gone => false,
+        };
         record.report.state = match record.target {
             Target::Running { .. } => SandboxState::Running { since },
+            Target::Asleep { depth, .. } => SandboxState::Asleep {
+                // What did not run does not begin to.
+                depth: if record.runs { depth } else { Depth::OnDisk },
+                since,
+            },
             Target::Stopped => SandboxState::Stopped { since },
             Target::Gone => {
                 self.sandboxes.remove(&sandbox);
@@ -297,6 +322,16 @@ impl Supervisor for FakeSupervisor {
         target: Target,
     ) -> BoxFuture<'_, Result<(), SupervisorError>> {
         self.call(move |this| this.accept(sandbox, generation, target))
+    }
+
+    fn wake(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<bool, SupervisorError>> {
+        self.call(move |this| {
+            let mut state = this.lock();
+            Ok(state.sandboxes.get_mut(&sandbox).is_some_and(|record| {
+                record.roused = record.runs;
+                record.runs
+            }))
+        })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<SandboxReport>, SupervisorError>> {
@@ -347,7 +382,7 @@ impl Supervisor for FakeSupervisor {
             let mut state = this.lock();
             let uses = |record: &&Record| match &record.target {
                 Target::Running { spec } => spec.image() == image,
-                Target::Stopped | Target::Gone => false,
+                Target::Asleep { .. } | Target::Stopped | Target::Gone => false,
             };
             let users = state.sandboxes.values().filter(uses).count();
             if users > 0 {

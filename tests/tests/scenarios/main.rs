@@ -6,4 +6,5 @@ mod input;
 mod kills;
 mod openclaw;
 mod passkeys;
+mod rest;
 mod sso;

@@ -31,6 +31,17 @@ pub(crate) fn age(from: Timestamp, to: Timestamp) -> String {
     }
 }
 
+/// `45s`, `5m`, `12h`, `90m`: a span that somebody chose, exactly.
+pub(crate) fn seconds(seconds: u64) -> String {
+    match seconds {
+        0 => "0s".to_owned(),
+        _ if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
+        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}
+
 /// `12 345 678`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();

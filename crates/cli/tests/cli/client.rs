@@ -16,6 +16,7 @@ fn agent(name: &str, status: impl FnOnce(Timestamp) -> AgentState) -> Agent {
         model: "demo/demo".parse().unwrap(),
         files: AgentFiles::default(),
         limits: Limits::default_for(Runtime::Lite),
+        rest: creel_domain::Rest::default(),
         intent: Intent::Run,
         status: status(then),
         revision: Generation(3),
@@ -96,7 +97,7 @@ fn create_waits_and_says_what_for() {
     ");
     assert_eq!(
         world.seen()[0],
-        r#"POST /v1/agents {"name":"scout","runtime":"openclaw","model":"demo/demo","files":{"soul":"","user":"","identity":""},"limits":{}}"#
+        r#"POST /v1/agents {"name":"scout","runtime":"openclaw","model":"demo/demo","files":{"soul":"","user":"","identity":""},"limits":{},"rest":{}}"#
     );
 }
 

@@ -146,11 +146,7 @@ async fn restart(
 
 fn tagged(control: &Control, agent: &creel_domain::Agent) -> Response {
     let mut response = Answered(agents::shown(control, agent)).into_response();
-    insert(
-        &mut response,
-        header::ETAG,
-        &format!("\"{}\"", agent.generation.0),
-    );
+    insert(&mut response, header::ETAG, &format!("\"{}\"", agent.revision.0));
     response
 }
 

@@ -25,7 +25,7 @@ use super::{
     extract::{Json, Path},
     failure::{Answer, Failure, sentence},
 };
-use crate::Control;
+use crate::{Control, rest::Reached};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
@@ -223,7 +223,7 @@ async fn live(
 /// `lost` returns when whoever asked may no longer.
 async fn talk(
     mut socket: WebSocket,
-    bridge: Arc<dyn Bridge>,
+    bridge: Reached,
     org: Org,
     agent: Agent,
     lost: impl Future<Output = ()>,

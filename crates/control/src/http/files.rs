@@ -153,8 +153,14 @@ async fn read(
 ) -> Answer<Response> {
     let path = checked(at.path)?;
     let agent = control.agent(caller.org, &agent).await?;
-    let file = control.bridge(&agent).await?.read(path).await?;
-    let mut response = Body::from_stream(file.content).into_response();
+    let reached = control.bridge(&agent).await?;
+    let file = reached.read(path).await?;
+    let needed = reached.needed;
+    let content = file.content.inspect(move |_| {
+        // It does not fall asleep while its file is read.
+        let _ = &needed;
+    });
+    let mut response = Body::from_stream(content).into_response();
     // What an agent wrote must never become a page of ours in somebody's browser.
     insert(&mut response, header::CONTENT_TYPE, "application/octet-stream");
     insert(&mut response, header::CONTENT_DISPOSITION, "attachment");

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use creel_api::{self as api, CreateAgent, ErrorCode, PatchAgent};
 use creel_domain::{
-    Agent, AgentId, AgentSpec, AgentState, Generation, Intent, Limits, ModelName, OrgId, ProviderKind,
+    Agent, AgentId, AgentSpec, AgentState, Generation, Intent, Limits, ModelName, OrgId, ProviderKind, Rest,
     Runtime,
 };
-use creel_store::{AgentChange, NewAgent, Org};
+use creel_store::{AgentChange, NewAgent, Org, Unchanged};
 
 use super::once::once;
 use crate::{
@@ -38,9 +38,10 @@ pub(crate) fn shown(control: &Control, agent: &Agent) -> api::Agent {
         model: agent.spec.model.clone(),
         files: agent.spec.files.clone(),
         limits: agent.spec.limits,
+        rest: agent.spec.rest,
         intent: agent.intent,
         status: control.state(agent),
-        revision: agent.generation,
+        revision: agent.revision,
         created_at: agent.created_at,
         changed_at: agent.changed_at,
     }
@@ -75,6 +76,7 @@ pub(crate) async fn create(
         model,
         files: create.files,
         limits: create.limits.apply(Limits::default_for(runtime)),
+        rest: create.rest.apply(Rest::default()),
     };
     check(control, caller.org, &spec).await?;
     let name = create.name;
@@ -102,6 +104,9 @@ async fn check(control: &Control, org: OrgId, spec: &AgentSpec) -> Answer<()> {
     spec.limits
         .check(spec.runtime)
         .map_err(|error| Failure::invalid(format!("`limits`: {error}.")))?;
+    spec.rest
+        .check()
+        .map_err(|error| Failure::invalid(format!("`rest`: {error}.")))?;
     check_model(control, org, &spec.model).await
 }
 
@@ -137,16 +142,16 @@ pub(crate) async fn patch(
 ) -> Answer<Agent> {
     if patch.intent == Some(Intent::Delete) {
         return Err(Failure::invalid(
-            "`intent` may be `run` or `stop`; to delete an agent, use `DELETE`.",
+            "`intent` may be `run`, `sleep` or `stop`; to delete an agent, use `DELETE`.",
         ));
     }
     let agent = control.agent(caller.org, agent).await?;
     let expected = match revision {
-        Revision::Exactly(generation) if generation != agent.generation => {
-            return Err(mismatch(agent.generation));
+        Revision::Exactly(revision) if revision != agent.revision => {
+            return Err(mismatch(agent.revision));
         }
         // What is changed is what was read: another change in between is not overwritten by this one.
-        Revision::Exactly(_) | Revision::Any => agent.generation,
+        Revision::Exactly(_) | Revision::Any => Unchanged::Revision(agent.revision),
     };
     let mut spec = agent.spec.clone();
     if let Some(model) = patch.model {
@@ -157,6 +162,12 @@ pub(crate) async fn patch(
     }
     if let Some(limits) = patch.limits {
         spec.limits = limits.apply(spec.limits);
+    }
+    if let Some(rest) = patch.rest {
+        spec.rest = rest.apply(spec.rest);
+    }
+    if patch.intent == Some(Intent::Run) {
+        control.activity.touch(agent.id);
     }
     check(control, caller.org, &spec).await?;
     let change = AgentChange {
@@ -203,7 +214,7 @@ async fn change_agent(
     control: &Arc<Control>,
     org: Org,
     agent: &Agent,
-    expected: Option<Generation>,
+    expected: Option<Unchanged>,
     change: AgentChange,
 ) -> Answer<Agent> {
     let changed = org.change_agent(agent.id, expected, change).await;
@@ -241,7 +252,8 @@ pub(crate) async fn rebuild(control: &Arc<Control>, agent: &Agent) -> Answer<()>
         ..AgentChange::default()
     };
     let org = control.store.org(agent.org);
-    change_agent(control, org, agent, Some(agent.generation), change).await?;
+    let seen = Unchanged::Generation(agent.generation);
+    change_agent(control, org, agent, Some(seen), change).await?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use tokio::time::timeout;
 
 use super::{After, RESYNC};
-use crate::{Control, Who, operations, sightings::Refusal};
+use crate::{Control, Who, operations, rest, sightings::Refusal};
 
 /// For a bridge to say how its runtime is.
 const HEALTH_WITHIN: Duration = Duration::from_secs(5);
@@ -18,6 +18,8 @@ const TARGET_WITHIN: Duration = Duration::from_secs(10);
 const ROUNDS_WITHOUT_NEWS: u32 = 8;
 /// After the store failed.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// Before an agent is looked at again only because its time to rest comes.
+const SHORTEST: Duration = Duration::from_millis(50);
 /// The longest wait between two attempts to tell the supervisor what it refuses.
 const LONGEST_RETRY: u32 = 30;
 
@@ -56,6 +58,7 @@ pub(super) async fn step(control: &Arc<Control>, who: Who, round: u32) -> After 
                     Ok(()) => {
                         control.sightings.forget(agent.sandbox);
                         control.remove_owner(agent.sandbox);
+                        control.activity.forget(agent.id);
                         return After::Gone;
                     }
                     Err(_) => return After::In(STORE_AGAIN),
@@ -71,9 +74,13 @@ pub(super) async fn step(control: &Arc<Control>, who: Who, round: u32) -> After 
     if control.sightings.get(agent.sandbox).sandbox != Observed::Unknown {
         control.told.tell(control, &agent, state.clone()).await;
     }
+    let due = rest::settle(control, &agent, &state).await;
     match state {
-        AgentState::Running { .. } => After::In(Duration::try_from(deadlines.health_every).unwrap_or(RESYNC)),
-        AgentState::Stopped { .. } => After::In(RESYNC),
+        AgentState::Running { .. } => {
+            let regular = Duration::try_from(deadlines.health_every).unwrap_or(RESYNC);
+            After::In(due.map_or(regular, |due| due.clamp(SHORTEST, regular)))
+        }
+        AgentState::Stopped { .. } | AgentState::Asleep { .. } => After::In(RESYNC),
         _ => After::Soon,
     }
 }

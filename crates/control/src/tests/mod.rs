@@ -19,6 +19,7 @@ mod orgs;
 mod people;
 mod platform;
 mod providers;
+mod rest;
 mod sign_in;
 mod uplink;
 mod wall;

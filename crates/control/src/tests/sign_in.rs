@@ -186,6 +186,7 @@ async fn another_orgs_agent_does_not_exist() {
         model: "demo/demo".parse().expect("a model"),
         files: Default::default(),
         limits: creel_domain::Limits::default_for(creel_domain::Runtime::Lite),
+        rest: creel_domain::Rest::default(),
     };
     let name = "theirs".parse().expect("a name");
     let theirs = world

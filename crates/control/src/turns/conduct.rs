@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use creel_domain::{AgentState, Intent, OrgId, SandboxId, Turn, TurnEvent, TurnFailure, TurnStatus};
+use creel_domain::{
+    AgentState, Intent, OrgId, RuntimeState, SandboxId, Turn, TurnEvent, TurnFailure, TurnStatus,
+};
 use creel_protocol::{Bridge, BridgeError, EventStream, TurnRequest};
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, timeout};
@@ -94,6 +96,7 @@ fn failed(code: &str, message: impl Into<String>) -> End {
 }
 
 async fn tell(control: &Arc<Control>, live: &Live, who: Who, turn: &Turn, relay: &mut Relay) -> End {
+    let _needed = control.activity.begin(turn.agent);
     if let Some(before) = &live.before {
         tokio::select! {
             () = before.cancelled() => {}
@@ -170,6 +173,12 @@ async fn ready(control: &Arc<Control>, who: Who) -> Result<SandboxId, TurnFailur
                 continue;
             }
         };
+        let mut agent = agent;
+        match control.awake(&mut agent).await {
+            Ok(Some(RuntimeState::Ready)) => return Ok(agent.sandbox),
+            Ok(_) => {}
+            Err(why) => tracing::debug!(agent = %agent.id, why = why.detail(), "it was not woken"),
+        }
         if agent.intent != Intent::Run {
             let what = if agent.intent == Intent::Delete {
                 "deleted"

@@ -291,7 +291,8 @@ impl Inner {
     fn look(&self, sandbox: SandboxId) -> Result<Presence, Error> {
         if let Some((pid, _)) = self.first(sandbox)? {
             let since = pid::started_at(pid).unwrap_or_else(jiff::Timestamp::now);
-            return Ok(Presence::Running { pid, since });
+            let frozen = self.cgroups.is_frozen(&self.places.cgroup_of(sandbox));
+            return Ok(Presence::Running { pid, since, frozen });
         }
         let text = sandbox.to_string();
         let remains = self.places.bundle(sandbox).exists()
@@ -368,6 +369,20 @@ impl Backend for Oci {
                 Some((_, held)) => held.signal(rustix::process::Signal::TERM),
                 None => Ok(()),
             }
+        })
+    }
+
+    fn freeze(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {
+        self.on("freeze a sandbox", move |inner| match inner.first(sandbox)? {
+            Some(_) => inner.cgroups.freeze(&inner.places.cgroup_of(sandbox)),
+            None => Ok(()),
+        })
+    }
+
+    fn thaw(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {
+        self.on("thaw a sandbox", move |inner| {
+            inner.cgroups.thaw(&inner.places.cgroup_of(sandbox));
+            Ok(())
         })
     }
 

@@ -13,8 +13,8 @@ use std::{
 
 use creel_daemon::SystemClock;
 use creel_domain::{
-    AgentFiles, Generation, ImageName, Limits, Runtime, SandboxId, SandboxReport, SandboxSpec, SandboxState,
-    Target,
+    AgentFiles, Depth, Generation, ImageName, Limits, Runtime, SandboxId, SandboxReport, SandboxSpec,
+    SandboxState, Target,
 };
 use creel_protocol::{Layout, Supervisor};
 use creel_sandbox::{Chosen, Fake, NoSteps, Steps, Work};
@@ -185,6 +185,27 @@ pub(crate) async fn until_stopped(supervisor: &dyn Supervisor, sandbox: SandboxI
         report.converged
             && report.generation == Generation(generation)
             && matches!(report.state, SandboxState::Stopped { .. })
+    })
+    .await;
+}
+
+pub(crate) fn asleep(depth: Depth) -> Target {
+    Target::Asleep {
+        depth,
+        image: ImageName::Lite,
+    }
+}
+
+pub(crate) async fn until_asleep(
+    supervisor: &dyn Supervisor,
+    sandbox: SandboxId,
+    generation: u64,
+    depth: Depth,
+) {
+    until(supervisor, sandbox, "asleep", |report| {
+        report.converged
+            && report.generation == Generation(generation)
+            && matches!(report.state, SandboxState::Asleep { depth: seen, .. } if seen == depth)
     })
     .await;
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use creel_api::{Agent, CreateAgent, LimitsPatch};
 use creel_domain::{AgentFiles, ModelName, Name, Runtime};
 
-use super::{show, wait};
+use super::{rest::RestArgs, show, wait};
 use crate::{
     context::Context,
     failure::{Failure, Result},
@@ -32,6 +32,8 @@ pub(crate) struct CreateArgs {
     files: FileArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    rest: RestArgs,
     /// Return at once instead of waiting until it runs
     #[arg(long, short)]
     detach: bool,
@@ -116,6 +118,7 @@ pub(super) async fn run(args: CreateArgs, context: &Context) -> Result<()> {
         model: Some(args.model),
         files: args.files.apply(AgentFiles::default())?.unwrap_or_default(),
         limits: args.limits.patch(),
+        rest: args.rest.patch(),
     };
     // The same key for the same call: a lost answer does not make a second agent.
     let key = uuid::Uuid::now_v7().to_string();

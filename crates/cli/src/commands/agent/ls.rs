@@ -42,6 +42,7 @@ pub(super) fn since(state: &AgentState) -> Timestamp {
     match state {
         AgentState::Starting { since, .. }
         | AgentState::Running { since }
+        | AgentState::Asleep { since, .. }
         | AgentState::Stopping { since }
         | AgentState::Stopped { since }
         | AgentState::Faulted { since, .. }

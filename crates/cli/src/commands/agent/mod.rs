@@ -3,13 +3,14 @@
 mod create;
 mod ls;
 mod power;
+mod rest;
 mod rm;
 mod set;
 mod show;
 mod wait;
 
 use clap::Subcommand;
-use creel_domain::AgentState;
+use creel_domain::{AgentState, Depth};
 
 use crate::{context::Context, failure::Result};
 
@@ -25,8 +26,10 @@ pub(crate) enum AgentCommand {
         agent: String,
     },
     Set(set::SetArgs),
-    /// Start a stopped agent and wait until it runs
+    /// Start a stopped agent, or wake one that sleeps, and wait until it runs
     Start(power::PowerArgs),
+    /// Put an agent to rest until somebody needs it
+    Sleep(power::PowerArgs),
     /// Stop an agent; its volume is kept
     Stop(power::PowerArgs),
     /// Make an agent's sandbox anew; its volume is kept
@@ -41,6 +44,7 @@ pub(crate) async fn run(command: AgentCommand, context: &Context) -> Result<()> 
         AgentCommand::Show { agent } => show::run(&agent, context).await,
         AgentCommand::Set(args) => set::run(args, context).await,
         AgentCommand::Start(args) => power::start(&args, context).await,
+        AgentCommand::Sleep(args) => power::sleep(&args, context).await,
         AgentCommand::Stop(args) => power::stop(&args, context).await,
         AgentCommand::Restart(args) => power::restart(&args, context).await,
         AgentCommand::Rm(args) => rm::run(&args, context).await,
@@ -52,6 +56,12 @@ fn state_sentence(state: &AgentState) -> String {
     match state {
         AgentState::Starting { waiting, .. } if !waiting.is_empty() => format!("starting: {waiting}"),
         AgentState::Faulted { reason, .. } => format!("faulted: {reason}"),
+        AgentState::Asleep {
+            depth: Depth::Frozen, ..
+        } => "asleep".to_owned(),
+        AgentState::Asleep {
+            depth: Depth::OnDisk, ..
+        } => "asleep on disk".to_owned(),
         _ => state.as_str().to_owned(),
     }
 }

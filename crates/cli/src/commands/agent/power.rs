@@ -1,4 +1,4 @@
-//! `creel agent start|stop|restart`: each waits until it is so.
+//! `creel agent start|sleep|stop|restart`: each waits until it is so.
 
 use creel_api::{Agent, PatchAgent};
 use creel_domain::Intent;
@@ -17,18 +17,23 @@ pub(crate) struct PowerArgs {
 
 pub(super) async fn start(args: &PowerArgs, context: &Context) -> Result<()> {
     let agent = intend(args, context, Intent::Run).await?;
-    report(args, context, agent, true).await
+    report(args, context, agent, End::Running).await
+}
+
+pub(super) async fn sleep(args: &PowerArgs, context: &Context) -> Result<()> {
+    let agent = intend(args, context, Intent::Sleep).await?;
+    report(args, context, agent, End::Asleep).await
 }
 
 pub(super) async fn stop(args: &PowerArgs, context: &Context) -> Result<()> {
     let agent = intend(args, context, Intent::Stop).await?;
-    report(args, context, agent, false).await
+    report(args, context, agent, End::Stopped).await
 }
 
 pub(super) async fn restart(args: &PowerArgs, context: &Context) -> Result<()> {
     context.client.restart_agent(&args.agent).await?;
     let agent = context.client.agent(&args.agent).await?;
-    report(args, context, agent, true).await
+    report(args, context, agent, End::Running).await
 }
 
 async fn intend(args: &PowerArgs, context: &Context, intent: Intent) -> Result<Agent> {
@@ -39,11 +44,20 @@ async fn intend(args: &PowerArgs, context: &Context, intent: Intent) -> Result<A
     set::change(context, &args.agent, |_| Ok(patch.clone())).await
 }
 
-async fn report(args: &PowerArgs, context: &Context, agent: Agent, runs: bool) -> Result<()> {
-    let agent = match (args.detach, runs) {
-        (true, _) => agent,
-        (false, true) => wait::until_running(context, &args.agent).await?,
-        (false, false) => wait::until_stopped(context, &args.agent).await?,
+/// What is waited for.
+#[derive(Clone, Copy)]
+enum End {
+    Running,
+    Asleep,
+    Stopped,
+}
+
+async fn report(args: &PowerArgs, context: &Context, agent: Agent, end: End) -> Result<()> {
+    let agent = match end {
+        _ if args.detach => agent,
+        End::Running => wait::until_running(context, &args.agent).await?,
+        End::Asleep => wait::until_asleep(context, &args.agent).await?,
+        End::Stopped => wait::until_stopped(context, &args.agent).await?,
     };
     context.out.show(&agent, || agent.name.to_string())
 }

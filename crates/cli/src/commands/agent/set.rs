@@ -1,9 +1,12 @@
 //! `creel agent set`: changes what is given and leaves the rest.
 
-use creel_api::{Agent, ErrorCode, LimitsPatch, PatchAgent};
+use creel_api::{Agent, ErrorCode, LimitsPatch, PatchAgent, RestPatch};
 use creel_domain::ModelName;
 
-use super::create::{FileArgs, LimitArgs};
+use super::{
+    create::{FileArgs, LimitArgs},
+    rest::RestArgs,
+};
 use crate::{
     context::Context,
     failure::{Failure, Result},
@@ -12,12 +15,13 @@ use crate::{
 /// Reading and writing again when somebody else changed the agent in between.
 const ATTEMPTS: u32 = 5;
 
-/// Change an agent's model, files or limits
+/// Change an agent's model, files, limits or rest
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   creel agent set scout --model anthropic/claude-sonnet-4-5
-  creel agent set scout --soul SOUL.md --memory 2G")]
+  creel agent set scout --soul SOUL.md --memory 2G
+  creel agent set scout --autostop suspend --idle 10m")]
 pub(crate) struct SetArgs {
     /// Name or id
     agent: String,
@@ -28,15 +32,19 @@ pub(crate) struct SetArgs {
     files: FileArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    rest: RestArgs,
 }
 
 pub(super) async fn run(args: SetArgs, context: &Context) -> Result<()> {
     let limits = Some(args.limits.patch()).filter(|patch| *patch != LimitsPatch::default());
+    let rest = Some(args.rest.patch()).filter(|patch| *patch != RestPatch::default());
     let agent = change(context, &args.agent, |agent| {
         let patch = PatchAgent {
             model: args.model.clone(),
             files: args.files.apply(agent.files.clone())?,
             limits,
+            rest,
             intent: None,
         };
         if patch == PatchAgent::default() {

@@ -4,7 +4,7 @@ use creel_api::Agent;
 use creel_domain::AgentState;
 use jiff::Timestamp;
 
-use super::{ls::since, state_sentence};
+use super::{ls::since, rest, state_sentence};
 use crate::{
     context::Context,
     failure::Result,
@@ -43,6 +43,7 @@ fn describe(agent: &Agent, now: Timestamp) -> String {
         let next = retry_at.map_or("no".to_owned(), |at| format!("in {}", units::age(now, at)));
         lines.push(("attempts", format!("{attempts}, next: {next}")));
     }
+    lines.push(("rest", rest::sentence(&agent.rest)));
     lines.push(("memory", units::bytes(agent.limits.memory_bytes)));
     lines.push((
         "cpu",

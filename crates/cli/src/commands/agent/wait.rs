@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use creel_api::{Agent, client::Error as ApiError};
-use creel_domain::AgentState;
+use creel_domain::{AgentState, Intent};
 
 use super::state_sentence;
 use crate::{
@@ -39,6 +39,17 @@ pub(super) async fn until_running(context: &Context, agent: &str) -> Result<Agen
 pub(super) async fn until_stopped(context: &Context, agent: &str) -> Result<Agent> {
     until(context, agent, STOPPED_TIMEOUT, |agent| {
         matches!(agent.status, AgentState::Stopped { .. }).then_some(Ok(()))
+    })
+    .await
+}
+
+pub(super) async fn until_asleep(context: &Context, agent: &str) -> Result<Agent> {
+    until(context, agent, STOPPED_TIMEOUT, |agent| match &agent.status {
+        AgentState::Asleep { .. } => Some(Ok(())),
+        AgentState::Running { .. } if agent.intent == Intent::Run => {
+            Some(Err(format!("{} was woken by somebody else", agent.name)))
+        }
+        _ => None,
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{World, intent, new_agent, session, spec};
 use creel_domain::{Generation, Intent};
-use creel_store::{AgentChange, Error, MAX_AGENTS};
+use creel_store::{AgentChange, Error, MAX_AGENTS, Unchanged};
 use jiff::SignedDuration;
 
 #[tokio::test]
@@ -50,7 +50,10 @@ async fn one_of_two_changes_at_the_same_revision_wins() {
     let agent = world.agent("scout").await;
     let change = |to| {
         let org = world.org();
-        async move { org.change_agent(agent.id, Some(Generation(1)), intent(to)).await }
+        async move {
+            org.change_agent(agent.id, Some(Unchanged::Revision(Generation(1))), intent(to))
+                .await
+        }
     };
     let (stop, delete) = tokio::join!(change(Intent::Stop), change(Intent::Delete));
     let lost = [&stop, &delete]

@@ -16,6 +16,7 @@ mod members;
 mod once;
 mod passkeys;
 mod people;
+mod rest;
 mod second_factor;
 mod signing;
 mod sso;

@@ -1,6 +1,6 @@
 //! Two orgs on one file: whatever one asks, it neither sees nor touches what is the other's.
 
-use creel_domain::{Intent, Name, TurnStatus};
+use creel_domain::{Depth, Intent, Name, TurnStatus};
 use creel_store::{Claim, Error, NewProvider, NewToken, Org, UsageBy};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -130,6 +130,11 @@ async fn nothing_leaks_and_nothing_is_touched_by_any_method() {
         "change_agent",
         two.change_agent(agent.id, None, intent(Intent::Delete)).await,
     );
+    absent(
+        "put_to_rest",
+        two.put_to_rest(agent.id, agent.generation, Depth::Frozen).await,
+    );
+    absent("wake_agent", two.wake_agent(agent.id).await);
     two.forget_agent(agent.id).await.expect("nothing to forget");
     absent(
         "begin_turn",

@@ -69,6 +69,7 @@ pub(crate) fn spec() -> AgentSpec {
         model: "demo/demo".parse().expect("a model"),
         files: AgentFiles::default(),
         limits: Limits::default_for(Runtime::Lite),
+        rest: creel_domain::Rest::default(),
     }
 }
 
