@@ -64,12 +64,7 @@ pub(crate) async fn run() -> Result<()> {
 }
 
 async fn sqlite(path: &Path) -> Result<Ours> {
-    Ours::new(Store::open(
-        path,
-        MasterKey::from_bytes([7; 32]),
-        Arc::new(SystemClock),
-    )?)
-    .await
+    Ours::new(Store::open(path, MasterKey::from_bytes([7; 32]), Arc::new(SystemClock)).await?).await
 }
 
 async fn postgres(database: &PostgresDatabase) -> Result<Ours> {

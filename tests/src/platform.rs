@@ -78,6 +78,7 @@ impl Platform {
             kind: ProviderKind::OpenaiCompatible,
             base_url: Some(platform.provider.base_url()),
             key: Some(KEY.to_owned()),
+            key_secret: None,
         };
         platform
             .client

@@ -19,6 +19,7 @@ mod people;
 mod platform;
 mod problem;
 mod providers;
+mod secrets;
 mod sso;
 mod tokens;
 mod usage;
@@ -55,6 +56,9 @@ pub use people::{
 pub use platform::{Host, Identity, Image, ImageList, ImageProgress, SignInLink, Version};
 pub use problem::{ErrorCode, Problem};
 pub use providers::{AddProvider, Provider, ProviderList, ProviderTest};
+pub use secrets::{
+    KeyProblem, MasterKey, OwnKey, SecretEntry, SecretList, SecretRotation, SetOwnKey, SetSecret,
+};
 pub use sso::{
     AddSsoProvider, BeginSso, LinkIdentity, LinkedIdentity, LinkedIdentityList, SsoBegun, SsoChoice,
     SsoProvider, SsoProviderList, SsoTest,

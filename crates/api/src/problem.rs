@@ -101,6 +101,9 @@ codes! {
     AgentFailed = "agent_failed", 502, "The agent failed";
     AgentNotReady = "agent_not_ready", 503, "The agent was not ready in time";
     ProviderNotFound = "provider_not_found", 400, "The model's provider is not configured";
+    SecretNotFound = "secret_not_found", 400, "The secret is not set";
+    OwnKeyUnavailable = "own_key_unavailable", 409, "The org's own key cannot be used";
+    MasterKeyUnavailable = "master_key_unavailable", 503, "The master key cannot be used";
     SupervisorUnreachable = "supervisor_unreachable", 503, "The supervisor does not answer";
     ImageInUse = "image_in_use", 409, "The image is in use";
     StorageFull = "storage_full", 507, "The host's disk is full";

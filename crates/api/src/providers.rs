@@ -1,6 +1,6 @@
 //! `/v1/providers`: where model calls go. A key goes in and never comes out.
 
-use creel_domain::{Name, ProviderId, ProviderKind};
+use creel_domain::{Name, ProviderId, ProviderKind, SecretName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,6 +17,12 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// Whether a key is kept for it.
     pub has_key: bool,
+    /// The org's secret that is its key, looked up at each call; an agent's own secret of this name comes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_secret: Option<SecretName>,
+    /// Whether it is the platform's: every org may use it, and its operators alone change it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub platform: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
 }
@@ -39,6 +45,9 @@ pub struct AddProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(write_only)]
     pub key: Option<String>,
+    /// Instead of `key`: the name of the org's secret that is the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_secret: Option<SecretName>,
 }
 
 /// Without the key: debug output ends up in logs.
@@ -48,6 +57,7 @@ impl std::fmt::Debug for AddProvider {
             .field("name", &self.name)
             .field("kind", &self.kind)
             .field("base_url", &self.base_url)
+            .field("key_secret", &self.key_secret)
             .finish_non_exhaustive()
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start Creel on this host
-    Up(up::UpArgs),
+    Up(Box<up::UpArgs>),
     /// Stop the Creel of this host
     Down(up::DownArgs),
     /// Look at the database that holds Creel's state, and bring it up to date
@@ -67,6 +67,12 @@ pub(crate) enum Command {
     /// Say where model calls go
     #[command(subcommand)]
     Provider(commands::provider::ProviderCommand),
+    /// Keep values that agents' providers use: set once, never shown again
+    #[command(subcommand)]
+    Secrets(commands::secrets::SecretsCommand),
+    /// Exchange the key that closes everything; for operators of the platform
+    #[command(subcommand)]
+    MasterKey(commands::master_key::MasterKeyCommand),
     /// List, build and remove the images that agents run from
     #[command(subcommand)]
     Image(commands::image::ImageCommand),

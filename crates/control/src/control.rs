@@ -13,7 +13,7 @@ use creel_protocol::{Bridges, Supervisor};
 use creel_store::Store;
 
 use crate::{
-    PublicUrl,
+    OrgVaults, PublicUrl,
     http::failure::{Answer, Failure},
     issuers::Issuers,
     limits::Limits,
@@ -54,6 +54,10 @@ pub(crate) struct Control {
     pub(crate) sso: Sso,
     pub(crate) limits: Limits,
     pub(crate) refusals: Refusals,
+    /// Something about keys is to be done.
+    pub(crate) keys_nudge: tokio::sync::Notify,
+    /// How orgs' own Vaults are reached.
+    pub(crate) vaults: Arc<OrgVaults>,
     /// Older entries of audit trails are removed; none: they are kept.
     pub(crate) audit_retention_days: Option<u32>,
     /// Whose sandbox is whose, so that a report finds its agent.

@@ -11,6 +11,7 @@
 //! limits, refusals                     how often somebody may ask, and who was refused
 //! signing, issuers, jwt                tokens that others can check, and those that others make
 //! sso                                  signing in at somebody else's
+//! vault, key_keeper                    what wraps the keys, and exchanging them
 //! housekeeping                         what is done now and then
 //! ```
 //!
@@ -23,6 +24,7 @@ mod housekeeping;
 mod http;
 mod issuers;
 mod jwt;
+mod key_keeper;
 mod limits;
 mod mail;
 mod operations;
@@ -39,6 +41,7 @@ mod sso;
 mod tests;
 mod turns;
 mod uplink;
+mod vault;
 
 pub use creel_api::SignUpMode;
 pub use http::openapi;
@@ -46,5 +49,6 @@ pub use issuers::{IssuerKeys, JwtIssuer, SHARED_SECRET_BYTES};
 pub use mail::BadMail;
 pub use public_url::{BadPublicUrl, PublicUrl};
 pub use service::{Error, Handle, Options, People, Service, run};
+pub use vault::{OrgVaults, Transit, VaultToken};
 
 pub(crate) use control::{Control, Who};

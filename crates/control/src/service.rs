@@ -14,9 +14,10 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    BadPublicUrl, Control, PublicUrl, SignUpMode, housekeeping,
+    BadPublicUrl, Control, OrgVaults, PublicUrl, SignUpMode, housekeeping,
     http::{self, failure::Failure},
     issuers::{Issuers, JwtIssuer, fetch},
+    key_keeper,
     limits::Limits,
     mail::{self, BadMail, Mailer, Post, SENDERS},
     operations::{sign_in, tokens},
@@ -42,6 +43,8 @@ pub struct Options {
     pub jwt_issuers: Vec<JwtIssuer>,
     /// How often callers may ask; none: as often as they like.
     pub rates: Option<Rates>,
+    /// How orgs' own Vaults are reached; the store's keys know the same.
+    pub vaults: Arc<OrgVaults>,
     /// Older entries of audit trails are removed; none: they are kept.
     pub audit_retention_days: Option<u32>,
 }
@@ -139,6 +142,7 @@ impl Service {
             shutdown,
             jwt_issuers,
             rates,
+            vaults,
             audit_retention_days,
         } = options;
         let first = store.platform().first_owner().await?;
@@ -184,6 +188,8 @@ impl Service {
             owners: Default::default(),
             limits: Limits::new(rates),
             refusals: Default::default(),
+            keys_nudge: Default::default(),
+            vaults,
             audit_retention_days,
         });
         // Before the ways out open: a sandbox may be in the middle of a turn.
@@ -219,6 +225,7 @@ impl Service {
             .map(|_| AbortOnDropHandle::new(tokio::spawn(mail::run(Arc::clone(&control)))))
             .collect();
         let keeper = AbortOnDropHandle::new(tokio::spawn(housekeeping::run(Arc::clone(&control))));
+        let _keys = AbortOnDropHandle::new(tokio::spawn(key_keeper::run(Arc::clone(&control))));
         let shutdown = control.shutdown.clone();
         let server = creel_daemon::serve(
             listener,

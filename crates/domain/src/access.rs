@@ -37,6 +37,8 @@ scopes! {
     ComputerWrite = "computer:write", "Run commands on an agent's computer and change its files.";
     ProvidersRead = "providers:read", "See where model calls go.";
     ProvidersWrite = "providers:write", "Add, test and remove providers and their keys.";
+    SecretsRead = "secrets:read", "See which secrets there are, never their values.";
+    SecretsWrite = "secrets:write", "Set and remove secrets, rotate their keys.";
     UsageRead = "usage:read", "See what was used and what it cost.";
     MembersRead = "members:read", "See members and invitations.";
     MembersWrite = "members:write", "Invite and remove members and change their roles.";
@@ -44,7 +46,7 @@ scopes! {
     TokensWrite = "tokens:write", "Make and revoke API tokens.";
     AuditRead = "audit:read", "See who did what.";
     PlatformRead = "platform:read", "See the host and its images.";
-    PlatformWrite = "platform:write", "Build and remove images, suspend orgs. Only operators of the platform have it.";
+    PlatformWrite = "platform:write", "Build and remove images, suspend orgs, keep the platform's providers and master key. Only operators of the platform have it.";
 }
 
 impl fmt::Display for Scope {
@@ -114,10 +116,14 @@ impl MemberRole {
             | Scope::PlatformRead => true,
             // Its own only, and never with more than it has itself.
             Scope::TokensWrite => true,
-            Scope::AgentsWrite | Scope::ChatWrite | Scope::ComputerRead | Scope::ComputerWrite => {
-                self >= Self::Developer
+            Scope::AgentsWrite
+            | Scope::ChatWrite
+            | Scope::ComputerRead
+            | Scope::ComputerWrite
+            | Scope::SecretsRead => self >= Self::Developer,
+            Scope::ProvidersWrite | Scope::SecretsWrite | Scope::MembersWrite | Scope::AuditRead => {
+                self >= Self::Admin
             }
-            Scope::ProvidersWrite | Scope::MembersWrite | Scope::AuditRead => self >= Self::Admin,
             Scope::PlatformWrite => false,
         };
         Scope::ALL.iter().copied().filter(has).collect()

@@ -2,21 +2,31 @@
 
 use std::{fmt, sync::Arc};
 
-use creel_domain::{Name, OrgId, ProviderId, ProviderKind};
+use creel_domain::{AgentId, Name, OrgId, ProviderId, ProviderKind};
 use futures_util::future::BoxFuture;
 use reqwest::Url;
 use zeroize::Zeroizing;
 
 /// Finds the providers that an org has configured.
 pub trait Directory: Send + Sync + 'static {
-    /// `None`: the org has no provider of this name. The built-in one is never asked for.
-    fn provider(&self, org: OrgId, name: Name) -> BoxFuture<'_, Result<Option<Provider>, DirectoryError>>;
+    /// As the agent calls it. `None`: the org has no provider of this name. The built-in one is never asked for.
+    fn provider(
+        &self,
+        org: OrgId,
+        agent: AgentId,
+        name: Name,
+    ) -> BoxFuture<'_, Result<Option<Provider>, DirectoryError>>;
 }
 
-/// The look-up failed; the caller is told to try again, the reason goes to the log.
 #[derive(Debug, thiserror::Error)]
-#[error("the provider could not be looked up")]
-pub struct DirectoryError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub enum DirectoryError {
+    /// The caller is told to try again, the reason goes to the log.
+    #[error("the provider could not be looked up")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The caller is told: its owner can do something about it.
+    #[error("{message} ({code})")]
+    Refused { code: &'static str, message: String },
+}
 
 /// A provider as it is called.
 #[derive(Debug, Clone)]
@@ -27,6 +37,8 @@ pub struct Provider {
     pub kind: ProviderKind,
     pub base_url: BaseUrl,
     pub key: Option<Key>,
+    /// Whose key it is, as the record names it.
+    pub key_of: Option<&'static str>,
 }
 
 impl Provider {

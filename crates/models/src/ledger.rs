@@ -37,6 +37,8 @@ pub struct CallStart {
     /// None for the built-in provider.
     pub provider: Option<ProviderId>,
     pub kind: ProviderKind,
+    /// Whose key it is made with; none: with no key.
+    pub key_of: Option<&'static str>,
     pub model: ModelName,
     /// What the sandbox spoke.
     pub api: Api,

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
-    Api, Body, CallStart, Caller, Directory, Failure, Ledger, Provider, Verdict, body,
+    Api, Body, CallStart, Caller, Directory, DirectoryError, Failure, Ledger, Provider, Verdict, body,
     call::{Asked, Way},
     demo,
     failure::json_response,
@@ -153,6 +153,7 @@ impl Models {
         let streamed = asked.streamed;
         let started_at = Timestamp::now();
         let provider_id = provider.as_ref().and_then(|provider| provider.id);
+        let key_of = provider.as_ref().and_then(|provider| provider.key_of);
         let way = asked.way(provider, caller.model.model(), call, started_at.as_second())?;
         let start = CallStart {
             call,
@@ -161,6 +162,7 @@ impl Models {
             sandbox: caller.sandbox,
             provider: provider_id,
             kind,
+            key_of,
             model: caller.model.clone(),
             api,
             streamed,
@@ -201,12 +203,14 @@ impl Models {
         if name.as_str() == Provider::DEMO {
             return Ok(None);
         }
-        match self.shared.directory.provider(caller.org, name.clone()).await {
+        let directory = &self.shared.directory;
+        match directory.provider(caller.org, caller.agent, name.clone()).await {
             Ok(Some(provider)) => Ok(Some(provider)),
             Ok(None) => Err(Failure::new(
                 "provider_not_found",
                 format!("there is no provider `{name}`: add it with `creel provider add`"),
             )),
+            Err(DirectoryError::Refused { code, message }) => Err(Failure::new(code, message)),
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

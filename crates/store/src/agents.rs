@@ -314,6 +314,11 @@ impl Org {
                     return Ok(before);
                 };
                 update(tx, &before, &agent).await?;
+                if agent.intent == Intent::Delete {
+                    // There is no way back, and its sandbox may take its time to go.
+                    let sql = "DELETE FROM secrets WHERE org_id = $1 AND agent_id = $2";
+                    tx.run(sql, values![org, agent.id]).await?;
+                }
                 let data = json!({ "name": agent.name, "intent": agent.intent, "revision": agent.revision });
                 append(tx, org, "agent.changed", &agent.id.to_string(), &data, now).await?;
                 record(tx, org, told(&before, &agent)).await?;
@@ -408,6 +413,8 @@ impl Org {
                     return Ok(true);
                 }
                 let key = values![org, agent];
+                tx.run("DELETE FROM secrets WHERE org_id = $1 AND agent_id = $2", key)
+                    .await?;
                 tx.run(
                     "DELETE FROM egress_decisions WHERE org_id = $1 AND agent_id = $2",
                     key,

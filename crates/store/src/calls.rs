@@ -21,6 +21,8 @@ pub struct NewCall {
     pub provider: String,
     pub model: ModelName,
     pub started_at: Timestamp,
+    /// Whose key it is made with; none: with no key.
+    pub key_of: Option<&'static str>,
 }
 
 /// How a call ended.
@@ -63,8 +65,8 @@ impl Platform {
         org.write_one(move |tx| {
             Box::pin(async move {
                 let sql =
-                    "INSERT INTO calls (id, org_id, agent_id, turn_id, provider, model, outcome, started_at)
-                               SELECT $1, org_id, id, $2, $3, $4, 'open', $5 FROM agents
+                    "INSERT INTO calls (id, org_id, agent_id, turn_id, provider, model, outcome, started_at, key_of)
+                               SELECT $1, org_id, id, $2, $3, $4, 'open', $5, $8 FROM agents
                                WHERE org_id = $6 AND id = $7";
                 let values = values![
                     call.id,
@@ -74,6 +76,7 @@ impl Platform {
                     call.started_at,
                     call.org,
                     call.agent,
+                    call.key_of,
                 ];
                 match tx.run(sql, values).await? {
                     0 => Err(Error::NotFound("agent")),

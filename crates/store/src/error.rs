@@ -2,8 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use creel_domain::{Generation, Name};
+use creel_domain::{Generation, Name, SecretName};
 use tokio_postgres::error::SqlState;
+
+use crate::WrapError;
 
 /// An engine's own words, for logs.
 pub(crate) type Cause = Arc<dyn std::error::Error + Send + Sync>;
@@ -67,8 +69,24 @@ pub enum Error {
     },
     #[error("a stored value makes no sense: {0}")]
     Corrupt(String),
-    #[error("the master key is not the one this database was made with: restore `master.key` from a backup")]
+    #[error(
+        "the master key is not the one this database was made with: restore `master.key` from a backup, or name the one that was used before with --previous-master-key"
+    )]
     WrongKey,
+    #[error("what was stored cannot be opened: its key has been destroyed")]
+    KeyGone,
+    #[error("the master key cannot be used: {0}")]
+    MasterKey(#[source] WrapError),
+    #[error("your org's own key cannot be used: {0}")]
+    OwnKey(#[source] WrapError),
+    #[error("there is no secret `{0}`: set it with `creel secrets set {0}`")]
+    NoSecret(SecretName),
+    /// Newer keys are there than were known; the same again with them goes well.
+    #[error("the keys were exchanged in the meantime: try again")]
+    StaleKeys,
+    /// A newer key is there than the one that was sealed with; sealed again it goes well.
+    #[error("the org's key was exchanged in the meantime: try again")]
+    KeyMoved,
     #[error("the database failed")]
     Sqlite(#[source] Arc<rusqlite::Error>),
     #[error("the database failed")]

@@ -20,6 +20,7 @@ mod error;
 mod events;
 mod idempotency;
 mod identities;
+mod keys;
 mod mails;
 mod members;
 mod migrations;
@@ -28,11 +29,12 @@ mod orgs;
 mod passkeys;
 mod people;
 mod place;
+mod platform_providers;
 mod postgres;
 mod providers;
 mod rows;
-mod seal;
 mod second_factor;
+mod secrets;
 mod signing;
 mod sqlite;
 mod sso;
@@ -57,6 +59,10 @@ pub use error::Error;
 pub use events::{KEPT_EVENTS, LogEvent};
 pub use idempotency::Claim;
 pub use identities::{MAX_IDENTITIES, Met, NewIdentity, Newcomers, StoredIdentity};
+pub use keys::{
+    KEY_OPEN_FOR, KeyEncryption, MAX_OPEN_ORGS, MasterKey, MasterKeyError, MasterKeyState, MasterKeys,
+    OwnKeys, Rotation, StoredOwnKey, Tended, WrapError, Wrapped, Wrapping,
+};
 pub use mails::{MAX_DEAD_MAILS, MAX_WAITING_MAILS, Mail, MailKind, Prepared};
 pub use members::{
     INVITATION_FOR, Joined, MAX_INVITATIONS, MAX_MEMBERS, NewInvitation, StoredInvitation, StoredMember,
@@ -69,10 +75,11 @@ pub use passkeys::{
 };
 pub use people::{Membership, NewPerson, PasswordHash, Person, Purpose, SignedUp};
 pub use place::{Place, Schema};
+pub use platform_providers::MAX_PLATFORM_PROVIDERS;
 pub use postgres::{Address, CopiedTable, copy};
-pub use providers::{MAX_PROVIDERS, NewProvider, StoredProvider};
-pub use seal::{MasterKey, MasterKeyError};
+pub use providers::{FoundProvider, KeySource, MAX_PROVIDERS, NewProvider, StoredProvider};
 pub use second_factor::{HalfSession, NewTotp, StoredTotp};
+pub use secrets::{MAX_SECRETS, SECRET_BYTES, StoredSecret};
 pub use signing::{NewSigningKey, SigningKey};
 pub use sso::{
     MAX_SSO_ATTEMPTS, MAX_SSO_ATTEMPTS_OF_ONE, MAX_SSO_PROVIDERS, NewSsoAttempt, NewSsoProvider,

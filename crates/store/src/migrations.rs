@@ -40,6 +40,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     8 "0008_sso",
     9 "0009_passkeys",
     10 "0010_rest",
+    11 "0011_secrets",
 ];
 
 /// The schema version that this Creel brings.

@@ -8,7 +8,7 @@ use std::{
 
 use creel_daemon::Clock;
 
-use crate::{Address, Error, MasterKey, Store, migrations, postgres, sqlite};
+use crate::{Address, Error, MasterKeys, Store, migrations, postgres, sqlite};
 
 /// Where a store's data is.
 #[derive(Debug, Clone)]
@@ -36,10 +36,10 @@ impl Place {
         }
     }
 
-    pub async fn open(self, key: MasterKey, clock: Arc<dyn Clock>) -> Result<Store, Error> {
+    pub async fn open(self, keys: impl Into<MasterKeys>, clock: Arc<dyn Clock>) -> Result<Store, Error> {
         match self {
-            Self::File(path) => Store::open(&path, key, clock),
-            Self::Server(address) => Store::connect(*address, key, clock).await,
+            Self::File(path) => Store::open(&path, keys, clock).await,
+            Self::Server(address) => Store::connect(*address, keys, clock).await,
         }
     }
 

@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc};
 
 use creel_domain::{
     AgentId, BrowserSessionId, CallId, DeviceId, Email, Generation, IdentityId, InvitationId, MailId,
-    MicroUsd, ModelName, Name, OrgId, PasskeyId, ProviderId, ProviderKind, SandboxId, SessionName,
-    SsoProviderId, TokenId, TurnId, UserId,
+    MicroUsd, ModelName, Name, OrgId, PasskeyId, ProviderId, ProviderKind, SandboxId, SecretName,
+    SessionName, SsoProviderId, TokenId, TurnId, UserId,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -51,6 +51,7 @@ into_value! {
     Generation, generation => Self::from(generation.0);
     MicroUsd, money => Self::Int(money.0);
     &Name, name => Self::Text(name.to_string());
+    &SecretName, name => Self::Text(name.to_string());
     &SessionName, name => Self::Text(name.to_string());
     &ModelName, name => Self::Text(name.to_string());
     ProviderKind, kind => Self::Text(kind.to_string());
@@ -102,6 +103,11 @@ impl Row {
         index
             .and_then(|index| self.values.get(index))
             .ok_or_else(|| Error::Corrupt(format!("no column {column}")))
+    }
+
+    /// As the engine gave it, to be given back.
+    pub(crate) fn raw(&self, column: &str) -> Result<Value, Error> {
+        self.value(column).cloned()
     }
 
     pub(crate) fn maybe_int(&self, column: &str) -> Result<Option<i64>, Error> {

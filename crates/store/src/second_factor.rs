@@ -1,14 +1,11 @@
 //! The second factor: time-based codes, recovery codes, and sign-ins that wait for one.
 
-use creel_domain::{Act, OrgId, UserId};
+use creel_domain::{Act, UserId};
 use jiff::{SignedDuration, Timestamp};
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{Error, Platform, access::Hash, audit::record_for, rows::values, tx::Tx};
+use crate::{Error, Platform, access::Hash, audit::record_for, rows::values, store::NOBODY, tx::Tx};
 
-/// Sealed values of the platform itself are no org's.
-const NOBODY: OrgId = OrgId::from_uuid(Uuid::nil());
 /// A sign-in that waits for its second factor bears so many tries.
 const TRIES: u32 = 5;
 const WAITS_FOR: SignedDuration = SignedDuration::from_mins(5);
@@ -34,7 +31,7 @@ pub struct HalfSession {
     pub user: UserId,
 }
 
-fn place(user: UserId) -> String {
+pub(crate) fn place(user: UserId) -> String {
     format!("totps/{}/sealed", user.uuid())
 }
 
@@ -53,13 +50,14 @@ impl Platform {
     /// Begins to enrol; it counts once a code has confirmed it. False: there is a confirmed one already.
     pub async fn begin_totp(&self, user: UserId, new: NewTotp) -> Result<bool, Error> {
         let now = self.store.now();
-        let sealed = self.store.key.seal(NOBODY, &place(user), &new.secret)?;
+        let sealed = self.seal(NOBODY, &place(user), &new.secret)?;
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "INSERT INTO totps (user_id, sealed, created_at) VALUES ($1, $2, $3)
-                           ON CONFLICT (user_id) DO UPDATE SET sealed = $2, created_at = $3, last_step = 0
+                let sql = "INSERT INTO totps (user_id, sealed, key_version, created_at) VALUES ($1, $2, $4, $3)
+                           ON CONFLICT (user_id) DO UPDATE SET sealed = $2, key_version = $4, created_at = $3, last_step = 0
                            WHERE totps.confirmed_at IS NULL";
-                Ok(tx.run(sql, values![user, sealed, now]).await? == 1)
+                let values = values![user, sealed.bytes, now, sealed.key_version];
+                Ok(tx.run(sql, values).await? == 1)
             })
         })
         .await
@@ -69,15 +67,17 @@ impl Platform {
         let row = self
             .read(move |tx| {
                 Box::pin(async move {
-                    let sql = "SELECT sealed, last_step, confirmed_at FROM totps WHERE user_id = $1";
+                    let sql =
+                        "SELECT sealed, key_version, last_step, confirmed_at FROM totps WHERE user_id = $1";
                     tx.row(sql, values![user]).await
                 })
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
         let sealed = row.maybe_bytes("sealed")?.unwrap_or_default();
+        let version = row.count("key_version")?;
         Ok(Some(StoredTotp {
-            secret: self.store.key.open(NOBODY, &place(user), sealed)?,
+            secret: self.open_sealed(NOBODY, &place(user), version, sealed).await?,
             last_step: row.count("last_step")?,
             confirmed: row.maybe_time("confirmed_at")?.is_some(),
         }))

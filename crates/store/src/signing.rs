@@ -22,7 +22,7 @@ pub struct SigningKey {
     pub signs_from: Timestamp,
 }
 
-fn place(id: &str) -> String {
+pub(crate) fn place(id: &str) -> String {
     format!("signing_keys/{id}/private")
 }
 
@@ -33,27 +33,30 @@ impl Platform {
             .read(move |tx| {
                 Box::pin(async move {
                     let sql =
-                        "SELECT id, sealed_private, signs_from FROM signing_keys ORDER BY signs_from, id";
+                        "SELECT id, sealed_private, key_version, signs_from FROM signing_keys ORDER BY signs_from, id";
                     tx.rows(sql, values![]).await
                 })
             })
             .await?;
-        let open = |row: &crate::rows::Row| {
+        let mut keys = Vec::new();
+        for row in &rows {
             let id = row.text("id")?.to_owned();
-            let sealed = row.maybe_bytes("sealed_private")?.unwrap_or_default();
-            Ok(SigningKey {
-                private: self.store.key.open(NOBODY, &place(&id), sealed)?,
+            let (version, sealed) = (row.count("key_version")?, row.maybe_bytes("sealed_private")?);
+            let (place, sealed) = (place(&id), sealed.unwrap_or_default());
+            let private = self.open_sealed(NOBODY, &place, version, sealed);
+            keys.push(SigningKey {
+                private: private.await?,
                 signs_from: row.time("signs_from")?,
                 id,
-            })
-        };
-        rows.iter().map(open).collect()
+            });
+        }
+        Ok(keys)
     }
 
     /// Keeps a key, unless another than `newest` is the newest by now; whether it was kept.
     pub async fn add_signing_key(&self, new: NewSigningKey, newest: Option<String>) -> Result<bool, Error> {
         let (id, now) = (self.store.mint::<Uuid>().simple().to_string(), self.store.now());
-        let sealed = self.store.key.seal(NOBODY, &place(&id), &new.private)?;
+        let sealed = self.seal(NOBODY, &place(&id), &new.private)?;
         self.write(move |tx| {
             Box::pin(async move {
                 let sql = "SELECT id FROM signing_keys ORDER BY signs_from DESC, id DESC LIMIT 1";
@@ -62,9 +65,13 @@ impl Platform {
                 if there != newest {
                     return Ok(false);
                 }
-                let sql = "INSERT INTO signing_keys (id, sealed_private, signs_from, created_at)
-                           VALUES ($1, $2, $3, $4)";
-                tx.run(sql, values![id, sealed, new.signs_from, now]).await?;
+                let sql = "INSERT INTO signing_keys (id, sealed_private, key_version, signs_from, created_at)
+                           VALUES ($1, $2, $3, $4, $5)";
+                tx.run(
+                    sql,
+                    values![id, sealed.bytes, sealed.key_version, new.signs_from, now],
+                )
+                .await?;
                 Ok(true)
             })
         })

@@ -11,6 +11,7 @@ use crate::{
     Error, Platform,
     access::Hash,
     audit::record,
+    keys::Sealed,
     rows::{Row, values},
     store::NOBODY,
     tx::Tx,
@@ -26,7 +27,8 @@ pub const MAX_SSO_ATTEMPTS_OF_ONE: u64 = 100;
 pub const SSO_ATTEMPT_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 const COLUMNS: &str =
-    "id, name, label, kind, issuer, client_id, sealed_client_secret, newcomers, email_domains, created_at";
+    "id, name, label, kind, issuer, client_id, sealed_client_secret, key_version, newcomers, email_domains,
+     created_at";
 
 pub struct NewSsoProvider {
     pub name: Name,
@@ -123,7 +125,7 @@ impl TryFrom<&Row> for StoredSsoAttempt {
 
 /// What a client secret is sealed to. The issuer is part of it: a row that was made to name another one does not
 /// get the secret sent there.
-fn place(id: SsoProviderId, issuer: &str) -> String {
+pub(crate) fn place(id: SsoProviderId, issuer: &str) -> String {
     format!("sso_providers/{id}/client_secret/{issuer}")
 }
 
@@ -140,10 +142,8 @@ impl Platform {
         new: NewSsoProvider,
     ) -> Result<StoredSsoProvider, Error> {
         let (id, now) = (self.store.mint::<SsoProviderId>(), self.store.now());
-        let sealed = match &new.client_secret {
-            Some(secret) => Some(self.store.key.seal(NOBODY, &place(id, &new.issuer), secret)?),
-            None => None,
-        };
+        let seal = |secret: &Zeroizing<String>| self.seal(NOBODY, &place(id, &new.issuer), secret);
+        let sealed = new.client_secret.as_ref().map(seal).transpose()?;
         let provider = StoredSsoProvider {
             id,
             name: new.name,
@@ -202,7 +202,8 @@ impl Platform {
         let secret = match row.maybe_bytes("sealed_client_secret")? {
             Some(sealed) => {
                 let place = place(provider.id, &provider.issuer);
-                Some(self.store.key.open(NOBODY, &place, sealed)?)
+                let version = row.count("key_version")?;
+                Some(self.open_sealed(NOBODY, &place, version, sealed).await?)
             }
             None => None,
         };
@@ -289,7 +290,7 @@ impl Platform {
     }
 }
 
-async fn insert(tx: &mut Tx, new: &StoredSsoProvider, sealed: Option<Vec<u8>>) -> Result<(), Error> {
+async fn insert(tx: &mut Tx, new: &StoredSsoProvider, sealed: Option<Sealed>) -> Result<(), Error> {
     let there = "SELECT COUNT(*) AS n FROM sso_providers";
     if count(tx, there, values![]).await? >= MAX_SSO_PROVIDERS {
         return Err(Error::LimitReached {
@@ -304,8 +305,10 @@ async fn insert(tx: &mut Tx, new: &StoredSsoProvider, sealed: Option<Vec<u8>>) -
             false => Error::NameTaken(new.name.clone()),
         });
     }
-    let sql =
-        format!("INSERT INTO sso_providers ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    let sql = format!(
+        "INSERT INTO sso_providers ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    );
+    let (sealed, key_version) = sealed.map_or((None, 0), |sealed| (Some(sealed.bytes), sealed.key_version));
     let values = values![
         new.id,
         &new.name,
@@ -314,6 +317,7 @@ async fn insert(tx: &mut Tx, new: &StoredSsoProvider, sealed: Option<Vec<u8>>) -
         new.issuer.as_str(),
         new.client_id.as_str(),
         sealed,
+        key_version,
         new.newcomers.as_str(),
         serde_json::to_string(&new.email_domains)?,
         new.created_at,

@@ -9,11 +9,12 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    Address, Error, MasterKey,
-    audit::{self, Acting},
+    Address, Error, MasterKeys,
+    audit::Acting,
     database::{Alone, Database, Scope},
+    keys::Ring,
     migrations, postgres,
-    rows::{stored_precision, values},
+    rows::stored_precision,
     sqlite,
     tx::{Body, Tx},
 };
@@ -22,7 +23,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Store {
     database: Database,
-    pub(crate) key: Arc<MasterKey>,
+    pub(crate) ring: Arc<Ring>,
     clock: Arc<dyn Clock>,
     news: Arc<watch::Sender<u64>>,
 }
@@ -55,11 +56,7 @@ macro_rules! transactions {
                 T: Send + 'static,
                 F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Clone + Send + 'static,
             {
-                let body = self.acted(body);
-                self.store
-                    .database
-                    .write($scope(self), Alone::Yes, body)
-                    .await
+                self.written(Alone::Yes, body).await
             }
 
             /// As [`Self::write`], for one statement that relies on nothing read before it.
@@ -68,11 +65,7 @@ macro_rules! transactions {
                 T: Send + 'static,
                 F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Clone + Send + 'static,
             {
-                let body = self.acted(body);
-                self.store
-                    .database
-                    .write($scope(self), Alone::No, body)
-                    .await
+                self.written(Alone::No, body).await
             }
 
             /// One moment of the database; nothing can be changed.
@@ -84,17 +77,36 @@ macro_rules! transactions {
                 self.store.database.read($scope(self), body).await
             }
 
+            /// Once more where another control has made a newer key of the platform.
+            async fn written<T, F>(&self, alone: Alone, body: F) -> Result<T, Error>
+            where
+                T: Send + 'static,
+                F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Clone + Send + 'static,
+            {
+                let database = &self.store.database;
+                let first = self.acted(body.clone(), false);
+                match database.write($scope(self), alone, first).await {
+                    Err(Error::StaleKeys) => {}
+                    outcome => return outcome,
+                }
+                self.store.ring.refresh(&self.store.platform()).await?;
+                let second = self.acted(body, true);
+                database.write($scope(self), alone, second).await
+            }
+
             /// The body, in a transaction that knows in whose name it writes.
             fn acted<T, F>(
                 &self,
                 body: F,
+                refreshed: bool,
             ) -> impl for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Clone + Send + 'static
             where
                 F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Clone + Send + 'static,
             {
                 let acting = Acting {
                     actor: Arc::clone(&self.actor),
-                    master: Arc::clone(&self.store.key),
+                    keys: self.store.ring.platform(),
+                    refreshed,
                     at: self.store.now(),
                 };
                 move |tx: &mut Tx| {
@@ -112,45 +124,62 @@ impl Org {
     pub fn id(&self) -> OrgId {
         self.id
     }
+
+    /// In whose name it is changed: a user's id, or `platform`.
+    pub(crate) fn who(&self) -> String {
+        let id = self.actor.id.as_str();
+        if id.is_empty() {
+            self.actor.kind.as_str()
+        } else {
+            id
+        }
+        .to_owned()
+    }
 }
 
 impl Store {
     /// Opens or makes the database and brings its schema up to date. Refuses a newer schema, and a master
-    /// key that is not the one it was made with. Blocks.
-    pub fn open(path: &Path, key: MasterKey, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    /// key that is not the one it was made with. Blocks while it opens the file.
+    pub async fn open(
+        path: &Path,
+        keys: impl Into<MasterKeys>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let news = Arc::new(watch::Sender::new(0));
-        let mut database = sqlite::Database::prepare(path)?;
-        sqlite::at_once(check_key(database.writer(), &key))?;
-        let database = Database::Sqlite(Arc::new(database.start(Arc::clone(&news))?));
-        Ok(Self::over(database, key, clock, news))
+        let database = sqlite::Database::prepare(path)?.start(Arc::clone(&news))?;
+        let database = Database::Sqlite(Arc::new(database));
+        Self::over(database, keys.into(), clock, news).await
     }
 
     /// As [`Store::open`], on a PostgreSQL database that may be shared with other controls.
-    pub async fn connect(address: Address, key: MasterKey, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub async fn connect(
+        address: Address,
+        keys: impl Into<MasterKeys>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let news = Arc::new(watch::Sender::new(0));
         let database = postgres::Database::open(address, Arc::clone(&news), mint(&*clock)).await?;
-        let store = Self::over(Database::Postgres(Arc::new(database)), key, clock, news);
-        let key = Arc::clone(&store.key);
-        let platform = store.platform();
-        platform
-            .write(move |tx| Box::pin(async move { check_key(tx, &key).await }))
-            .await?;
-        Ok(store)
+        let database = Database::Postgres(Arc::new(database));
+        Self::over(database, keys.into(), clock, news).await
     }
 
-    fn over(
+    async fn over(
         database: Database,
-        key: MasterKey,
+        keys: MasterKeys,
         clock: Arc<dyn Clock>,
         news: Arc<watch::Sender<u64>>,
-    ) -> Self {
-        let key = Arc::new(key);
-        Self {
+    ) -> Result<Self, Error> {
+        let store = Self {
             database,
-            key,
+            ring: Arc::new(Ring::new(keys)),
             clock,
             news,
+        };
+        if let Err(error) = store.platform().begin_keys().await {
+            store.close().await;
+            return Err(error);
         }
+        Ok(store)
     }
 
     /// The schema version that this Creel brings.
@@ -196,27 +225,3 @@ impl Store {
 
 /// In whose name the platform's own values are sealed.
 pub(crate) const NOBODY: OrgId = OrgId::from_uuid(Uuid::nil());
-
-/// The first opening leaves a sealed word behind; every later one must be able to open it. Without it, a lost
-/// key file would be replaced by a new one and noticed only when a provider's key is needed. The word also says
-/// that each org has an audit trail: from then on, one without was tampered with.
-async fn check_key(tx: &mut Tx, key: &MasterKey) -> Result<(), Error> {
-    const PLACE: &str = "key_check/sealed";
-    const AUDITED: &str = "creel, audited";
-    let sealed = key.seal(NOBODY, PLACE, AUDITED)?;
-    match tx.row("SELECT sealed FROM key_check", values![]).await? {
-        Some(row) => {
-            let word = key.open(NOBODY, PLACE, row.maybe_bytes("sealed")?.unwrap_or_default())?;
-            if *word != AUDITED {
-                audit::begin_all(tx, key).await?;
-                tx.run("UPDATE key_check SET sealed = $1", values![sealed])
-                    .await?;
-            }
-        }
-        None => {
-            tx.run("INSERT INTO key_check (sealed) VALUES ($1)", values![sealed])
-                .await?;
-        }
-    }
-    Ok(())
-}

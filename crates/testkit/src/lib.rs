@@ -9,6 +9,7 @@ mod postgres;
 mod provider;
 mod script;
 mod supervisor;
+mod vault;
 
 pub use authenticator::{Algorithm, FakePasskey, flags};
 pub use bridge::FakeBridges;
@@ -17,6 +18,7 @@ pub use postgres::PostgresDatabase;
 pub use provider::{FakeProvider, Heard, Plan, REPORTED, Reported};
 pub use script::{Act, Gate, Script, echo};
 pub use supervisor::FakeSupervisor;
+pub use vault::{FakeVault, VaultMood};
 
 /// How often a heavy proof goes round: a sample, or in full under `just soak`.
 pub fn rounds(sample: usize, full: usize) -> usize {

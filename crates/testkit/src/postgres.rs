@@ -72,6 +72,19 @@ impl PostgresDatabase {
         self.ask_in(&self.name, sql)
     }
 
+    /// What `pg_dump` writes of it, as its administrator would keep it for a backup.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses.
+    pub fn dump(&self) -> String {
+        let mut dump = Command::new(programs().join("pg_dump"));
+        dump.args(["-U", "postgres", "-h"])
+            .arg(&self.home)
+            .arg(&self.name);
+        text(dump.output(), "pg_dump")
+    }
+
     fn ask_in(&self, database: &str, sql: &str) -> String {
         let mut psql = Command::new("psql");
         psql.env("PGOPTIONS", "-c search_path=creel,public")

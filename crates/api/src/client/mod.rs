@@ -16,6 +16,7 @@ mod orgs;
 mod people;
 mod platform;
 mod providers;
+mod secrets;
 mod sse;
 mod sso;
 mod stream;

@@ -13,10 +13,12 @@ pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod master_key;
 pub(crate) mod member;
 pub(crate) mod operator;
 pub(crate) mod org;
 pub(crate) mod provider;
+pub(crate) mod secrets;
 pub(crate) mod sign_in;
 pub(crate) mod sso;
 pub(crate) mod token;
@@ -73,6 +75,8 @@ fn client_command(command: Command, context: &Context) -> Result<()> {
             Command::Usage(args) => usage::run(args, context).await,
             Command::Events(args) => events::run(&args, context).await,
             Command::Provider(command) => provider::run(command, context).await,
+            Command::Secrets(command) => secrets::run(command, context).await,
+            Command::MasterKey(command) => master_key::run(&command, context).await,
             Command::Image(command) => image::run(&command, context).await,
             Command::Member(command) => member::run(command, context).await,
             Command::Invite(args) => member::invite(&args, context).await,

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 
 use clap::Subcommand;
 use creel_api::{AddProvider, ProviderKind};
-use creel_domain::Name;
+use creel_domain::{Name, SecretName};
 
 use crate::{
     context::Context,
@@ -21,6 +21,7 @@ pub(crate) enum ProviderCommand {
     #[command(after_help = "\
 Examples:
   creel provider add openai --kind openai --key-stdin < key.txt
+  creel provider add openai --kind openai --key-secret OPENAI_KEY
   creel provider add local --kind openai-compatible \\
       --base-url http://127.0.0.1:11434/v1")]
     Add(AddArgs),
@@ -32,6 +33,9 @@ Examples:
     /// Remove a provider and its key
     Rm {
         name: Name,
+        /// The platform's, of that name; for its operators
+        #[arg(long)]
+        platform: bool,
         /// Do not ask
         #[arg(long, short)]
         yes: bool,
@@ -50,6 +54,12 @@ pub(crate) struct AddArgs {
     /// Read the key from standard input
     #[arg(long)]
     key_stdin: bool,
+    /// Take the key from this secret of the org, at each call
+    #[arg(long, value_name = "SECRET", conflicts_with = "key_stdin")]
+    key_secret: Option<SecretName>,
+    /// For every org of the platform; for its operators
+    #[arg(long, conflicts_with = "key_secret")]
+    platform: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,20 +76,24 @@ pub(crate) async fn run(command: ProviderCommand, context: &Context) -> Result<(
         ProviderCommand::Add(args) => add(args, context).await,
         ProviderCommand::Ls => ls(context).await,
         ProviderCommand::Test { name } => test(&name, context).await,
-        ProviderCommand::Rm { name, yes } => {
+        ProviderCommand::Rm { name, platform, yes } => {
             if !yes && !out::confirm(&format!("remove provider {name} and its key"))? {
                 return Err(Failure::sentence("nothing was removed"));
             }
-            context.client.remove_provider(name.as_str()).await?;
+            if platform {
+                context.client.remove_platform_provider(name.as_str()).await?;
+            } else {
+                context.client.remove_provider(name.as_str()).await?;
+            }
             context.out.show(&name, || name.to_string())
         }
     }
 }
 
 async fn add(args: AddArgs, context: &Context) -> Result<()> {
-    if !args.key_stdin && args.kind != Kind::OpenaiCompatible {
+    if !args.key_stdin && args.key_secret.is_none() && args.kind != Kind::OpenaiCompatible {
         return Err(Failure::wrong_use(
-            "this kind needs a key: give it on standard input with --key-stdin",
+            "this kind needs a key: give it on standard input with --key-stdin, or name a secret with --key-secret",
         ));
     }
     let request = AddProvider {
@@ -92,8 +106,13 @@ async fn add(args: AddArgs, context: &Context) -> Result<()> {
         name: args.name,
         base_url: args.base_url,
         key: if args.key_stdin { Some(read_key()?) } else { None },
+        key_secret: args.key_secret,
     };
-    let provider = context.client.add_provider(&request).await?;
+    let provider = if args.platform {
+        context.client.add_platform_provider(&request).await?
+    } else {
+        context.client.add_provider(&request).await?
+    };
     context.out.show(&provider, || provider.name.to_string())?;
     context
         .out
@@ -138,7 +157,12 @@ async fn ls(context: &Context) -> Result<()> {
                     .and_then(|kind| kind.as_str())
                     .unwrap_or_default()
                     .to_owned(),
-                if provider.has_key { "yes" } else { "no" }.to_owned(),
+                match &provider.key_secret {
+                    Some(secret) => secret.to_string(),
+                    None if provider.platform && provider.has_key => "the platform's".to_owned(),
+                    None if provider.has_key => "yes".to_owned(),
+                    None => "no".to_owned(),
+                },
                 provider.base_url.clone().unwrap_or_default(),
             ]);
         }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use creel_domain::Rates;
 
-use super::{issuer::IssuerArgs, people::PeopleArgs};
+use super::{issuer::IssuerArgs, keys::KeysArgs, people::PeopleArgs};
 
 pub(crate) const DEFAULT_DATA: &str = "/var/lib/creel";
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7300";
@@ -35,6 +35,8 @@ pub(crate) struct UpArgs {
     pub(crate) people: PeopleArgs,
     #[command(flatten)]
     pub(crate) issuer: IssuerArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeysArgs,
     /// Where images are kept, if not in the data directory; several installations may share it
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,

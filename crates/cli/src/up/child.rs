@@ -20,6 +20,7 @@ use super::{
     backoff::Backoff,
     handover::{self, Told},
     issuer::Issuer,
+    keys::Keys,
     log::Log,
     people::PeopleArgs,
 };
@@ -36,6 +37,7 @@ pub(super) struct Program {
     pub(super) database: Option<String>,
     pub(super) people: PeopleArgs,
     pub(super) issuer: Option<Issuer>,
+    pub(super) keys: Keys,
     /// How long it may take to end when told.
     pub(super) patience: Duration,
 }
@@ -98,6 +100,8 @@ impl Program {
             .env_remove("CREEL_TOKEN")
             .env_remove("CREEL_DATABASE")
             .env_remove("CREEL_SMTP_URL")
+            .env_remove(super::keys::TOKEN)
+            .env_remove(super::keys::PREVIOUS_TOKEN)
             .env_remove("NOTIFY_SOCKET")
             .current_dir("/")
             // Ctrl-C on the terminal is for the parent alone, which ends its children in order.
@@ -113,6 +117,7 @@ impl Program {
                 database: self.database.clone(),
                 people: self.people.clone(),
                 issuer: self.issuer.clone(),
+                keys: self.keys.clone(),
             };
             handover::send(&ours, &told)?;
             command

@@ -14,7 +14,7 @@ use creel_control::{Options, Service};
 use creel_daemon::{Shutdown, SystemClock};
 use creel_domain::{Deadlines, ImageName};
 use creel_protocol::{Layout, LocalBridges, Supervisor, SupervisorClient};
-use creel_store::{MasterKey, Place};
+use creel_store::Place;
 
 use super::{
     account::{self, Account},
@@ -54,9 +54,10 @@ fn own(stream: impl AsFd) -> std::io::Result<OwnedFd> {
 async fn serve(args: ControlArgs, listener: TcpListener, parent: &UnixStream, told: Told) -> Result<()> {
     let shutdown = Shutdown::on_signals()?;
     let layout = Layout::new(args.data);
-    let key = MasterKey::load_or_create(&layout.master_key()).map_err(sentence)?;
+    let vaults = Arc::new(told.keys.vaults()?);
+    let keys = told.keys.master_keys(&layout)?.own_keys(Arc::clone(&vaults) as _);
     let place = Place::parse(told.database.as_deref(), &layout.database()).map_err(sentence)?;
-    let store = place.open(key, Arc::new(SystemClock)).await.map_err(sentence)?;
+    let store = place.open(keys, Arc::new(SystemClock)).await.map_err(sentence)?;
     let supervisor: Arc<dyn Supervisor> = Arc::new(SupervisorClient::new(layout.supervisor_socket()));
     let service = Service::new(Options {
         bridges: Arc::new(LocalBridges::new(layout.clone())),
@@ -70,6 +71,7 @@ async fn serve(args: ControlArgs, listener: TcpListener, parent: &UnixStream, to
         jwt_issuers: told.issuer.map(Into::into).into_iter().collect(),
         shutdown: shutdown.clone(),
         rates: args.bounds.rate_limit.0,
+        vaults,
         audit_retention_days: args.bounds.audit_retention.0,
     });
     let service = service.await.map_err(sentence)?;

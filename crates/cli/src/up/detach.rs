@@ -38,6 +38,8 @@ pub(super) fn run(args: &UpArgs, layout: &Layout) -> Result<()> {
     }
     command.envs(args.people.environment());
     command.envs(args.issuer.environment());
+    // A Vault's token is in the environment already, if it is not in a file.
+    command.envs(args.keys.environment());
     if args.no_image_build {
         command.arg("--no-image-build");
     }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{issuer::Issuer, people::PeopleArgs};
+use super::{issuer::Issuer, keys::Keys, people::PeopleArgs};
 
 /// The longest line, in bytes.
 const LINE_BYTES: u64 = 16 * 1024;
@@ -22,6 +22,8 @@ pub(super) struct Told {
     pub(super) people: PeopleArgs,
     /// Whose JWTs are accepted.
     pub(super) issuer: Option<Issuer>,
+    /// What wraps all keys; may hold a Vault's token.
+    pub(super) keys: Keys,
 }
 
 /// From control, once it answers requests.

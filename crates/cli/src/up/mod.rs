@@ -22,6 +22,7 @@ mod down;
 mod handover;
 mod host;
 mod issuer;
+mod keys;
 mod log;
 mod notify;
 mod owner;

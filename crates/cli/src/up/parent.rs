@@ -24,6 +24,7 @@ use super::{
     detach,
     handover::{self, Ready},
     issuer::Issuer,
+    keys::Keys,
     notify,
     owner::Owner,
     preflight::{self, Verdict},
@@ -59,6 +60,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
     Place::parse(args.database.as_deref(), &layout.database()).map_err(sentence)?;
     args.people.people()?;
     let issuer = args.issuer.read()?;
+    let keys = args.keys.read()?;
     data::check_version(&layout)?;
     data::check_reachable(layout.data(), account)?;
     let space = preflight::free_space(layout.data());
@@ -87,6 +89,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
         account,
         layout,
         issuer,
+        keys,
     };
     let owner = Owner::who_asked();
     // One thread: a child's death signal is tied to the thread that started it.
@@ -101,6 +104,7 @@ struct Host {
     account: Account,
     bridge: std::path::PathBuf,
     issuer: Option<Issuer>,
+    keys: Keys,
 }
 
 impl Host {
@@ -117,6 +121,7 @@ impl Host {
             database: None,
             people: Default::default(),
             issuer: None,
+            keys: Keys::default(),
             patience: SUPERVISOR_PATIENCE,
         }
     }
@@ -136,6 +141,7 @@ impl Host {
             database: args.database.clone(),
             people: args.people.clone(),
             issuer: self.issuer.clone(),
+            keys: self.keys.clone(),
             patience: CONTROL_PATIENCE,
         }
     }

@@ -260,6 +260,8 @@ fn a_key_goes_in_by_standard_input_and_comes_out_nowhere() {
         base_url: None,
         has_key: true,
         created_at: None,
+        key_secret: None,
+        platform: false,
     };
     world.json("POST /v1/providers", 201, &provider);
     let shown = world.run_with_stdin(
@@ -277,7 +279,7 @@ fn a_key_goes_in_by_standard_input_and_comes_out_nowhere() {
     );
     insta::assert_snapshot!(world.run(&["provider", "add", "openai", "--kind", "openai"]), @r"
     exit 2
-    err: error: this kind needs a key: give it on standard input with --key-stdin
+    err: error: this kind needs a key: give it on standard input with --key-stdin, or name a secret with --key-secret
     ");
     insta::assert_snapshot!(world.run(&["provider", "add", "local", "--kind", "openai-compatible"]), @r"
     exit 2
@@ -288,6 +290,51 @@ fn a_key_goes_in_by_standard_input_and_comes_out_nowhere() {
     err: 
     err: For more information, try '--help'.
     ");
+}
+
+#[test]
+fn a_secret_goes_in_by_standard_input_and_comes_out_nowhere() {
+    let world = World::new();
+    let at = "2026-11-29T12:00:00Z".parse().unwrap();
+    let entry = creel_api::SecretEntry {
+        name: "OPENAI_KEY".parse().unwrap(),
+        agent: None,
+        version: 2,
+        created_at: at,
+        changed_at: at,
+        changed_by: "usr_00000000000000000000000007".to_owned(),
+    };
+    let list = creel_api::SecretList {
+        items: vec![entry.clone()],
+    };
+    world
+        .json("PUT /v1/secrets/OPENAI_KEY", 200, &entry)
+        .json("PUT /v1/agents/scout/secrets/OPENAI_KEY", 200, &entry)
+        .json("GET /v1/secrets", 200, &list);
+    insta::assert_snapshot!(world.run_with_stdin(&["secrets", "set", "OPENAI_KEY"], "sk-secret\nline 2\n"), @r"
+    exit 0
+    out: OPENAI_KEY
+    ");
+    world.run_with_stdin(&["secrets", "set", "OPENAI_KEY", "--agent", "scout"], "x");
+    insta::assert_snapshot!(world.run(&["secrets", "ls"]), @r"
+    exit 0
+    out: NAME        VERSION  CHANGED           BY
+    out: OPENAI_KEY        2  2026-11-29 12:00  usr_00000000000000000000000007
+    ");
+    assert_eq!(
+        world.seen(),
+        [
+            r#"PUT /v1/secrets/OPENAI_KEY {"value":"sk-secret\nline 2"}"#,
+            r#"PUT /v1/agents/scout/secrets/OPENAI_KEY {"value":"x"}"#,
+            "GET /v1/secrets",
+        ]
+    );
+    insta::assert_snapshot!(world.run_with_stdin(&["secrets", "set", "OPENAI_KEY"], "\n"), @r"
+    exit 2
+    err: error: standard input holds no value
+    ");
+    let argument = world.run(&["secrets", "set", "OPENAI_KEY", "sk-secret"]);
+    assert!(argument.contains("unexpected argument"), "{argument}");
 }
 
 #[test]

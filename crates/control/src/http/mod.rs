@@ -29,8 +29,10 @@ pub(crate) mod origin;
 mod passkeys;
 mod people;
 mod platform;
+mod platform_keys;
 mod providers;
 mod revoked;
+mod secrets;
 mod sign_in;
 mod sign_in_page;
 mod sse;
@@ -80,6 +82,7 @@ fn api() -> OpenApiRouter<Arc<Control>> {
         .merge(usage::routes())
         .merge(events::routes())
         .merge(providers::routes())
+        .merge(secrets::routes())
         .merge(members::routes())
         .merge(tokens::routes())
         .merge(devices::routes())
@@ -88,6 +91,7 @@ fn api() -> OpenApiRouter<Arc<Control>> {
         .merge(orgs::routes())
         .merge(operators::routes())
         .merge(platform::routes())
+        .merge(platform_keys::routes())
         .merge(sign_in::routes())
         .merge(people::routes())
         .merge(me::routes())

@@ -115,14 +115,9 @@ async fn check_model(control: &Control, org: OrgId, model: &ModelName) -> Answer
     if name.as_str() == ProviderKind::Demo.as_str() {
         return Ok(());
     }
-    if control
-        .store
-        .org(org)
-        .providers()
-        .await?
-        .iter()
-        .any(|provider| provider.name == *name)
-    {
+    let mut all = control.store.org(org).providers().await?;
+    all.extend(control.store.platform().platform_providers().await?);
+    if all.iter().any(|provider| provider.name == *name) {
         return Ok(());
     }
     Err(Failure::new(

@@ -9,7 +9,9 @@ mod once;
 pub(crate) mod operators;
 pub(crate) mod orgs;
 pub(crate) mod people;
+pub(crate) mod platform_keys;
 pub(crate) mod providers;
+pub(crate) mod secrets;
 pub(crate) mod sign_in;
 pub(crate) mod sso;
 pub(crate) mod tokens;
@@ -39,6 +41,18 @@ impl From<creel_store::Error> for Failure {
             Error::TooManyGuesses { .. } | Error::TooManyDevicesAsk | Error::TooManySignIns => {
                 ErrorCode::TooManyAttempts
             }
+            Error::NoSecret(_) => ErrorCode::SecretNotFound,
+            Error::OwnKey(_) => ErrorCode::OwnKeyUnavailable,
+            Error::MasterKey(reason) => {
+                tracing::error!(%reason, "the master key cannot be used");
+                return Self::new(
+                    ErrorCode::MasterKeyUnavailable,
+                    "What the platform's master key closes cannot be opened or closed now. Try again later; \
+                     the server's log says why.",
+                );
+            }
+            Error::KeyGone => ErrorCode::Conflict,
+            Error::StaleKeys | Error::KeyMoved => ErrorCode::Busy,
             Error::KeyLost => ErrorCode::IdempotencyInProgress,
             // A server that restarts is back in a moment.
             Error::Busy | Error::Unreachable(_) => ErrorCode::Busy,

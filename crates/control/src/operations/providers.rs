@@ -36,7 +36,17 @@ fn shown(row: StoredProvider) -> Provider {
         kind: row.kind,
         base_url: row.base_url,
         has_key: row.has_key,
+        key_secret: row.key_secret,
+        platform: false,
         created_at: Some(row.created_at),
+    }
+}
+
+/// One of the platform's, as anybody may see it.
+pub(super) fn shared(row: StoredProvider) -> Provider {
+    Provider {
+        platform: true,
+        ..shown(row)
     }
 }
 
@@ -44,14 +54,14 @@ fn named(name: &str) -> Answer<Name> {
     name.parse().map_err(|_| missing(name))
 }
 
-fn missing(name: &str) -> Failure {
+pub(super) fn missing(name: &str) -> Failure {
     let shown: String = name.chars().take(60).collect();
     Failure::not_found(format!(
         "There is no provider `{shown}`: `creel provider ls` shows those that there are."
     ))
 }
 
-/// The built-in one first.
+/// The built-in one first; the platform's last, where the org has none of that name.
 pub(crate) async fn list(control: &Control, org: OrgId) -> Answer<Vec<Provider>> {
     let demo = Provider {
         id: None,
@@ -59,20 +69,24 @@ pub(crate) async fn list(control: &Control, org: OrgId) -> Answer<Vec<Provider>>
         kind: ProviderKind::Demo,
         base_url: None,
         has_key: false,
+        key_secret: None,
+        platform: false,
         created_at: None,
     };
     let stored = control.store.org(org).providers().await?;
-    Ok(std::iter::once(demo)
+    let mut all: Vec<_> = std::iter::once(demo)
         .chain(stored.into_iter().map(shown))
-        .collect())
+        .collect();
+    for row in control.store.platform().platform_providers().await? {
+        if all.iter().all(|own| own.name != row.name) {
+            all.push(shared(row));
+        }
+    }
+    Ok(all)
 }
 
-pub(crate) async fn add(
-    control: &Arc<Control>,
-    caller: &Caller,
-    add: AddProvider,
-    key: Option<Key>,
-) -> Answer<Provider> {
+/// Refuses what could not be called.
+pub(super) fn check(add: &AddProvider) -> Answer<()> {
     if add.kind == ProviderKind::Demo || is_demo(&add.name) {
         return Err(Failure::new(
             ErrorCode::NameTaken,
@@ -81,21 +95,43 @@ pub(crate) async fn add(
     }
     let said = |error: &dyn std::error::Error| Failure::invalid(sentence(&error.to_string()));
     BaseUrl::parse(add.kind, add.base_url.as_deref()).map_err(|error| said(&error))?;
-    match &add.key {
-        Some(key) => drop(ProviderKey::new(key.clone()).map_err(|error| said(&error))?),
-        None if add.kind != ProviderKind::OpenaiCompatible => {
+    match (&add.key, &add.key_secret) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::invalid(
+                "A provider has a `key` or the name of a secret as `key_secret`, not both.",
+            ));
+        }
+        (Some(key), None) => drop(ProviderKey::new(key.clone()).map_err(|error| said(&error))?),
+        (None, None) if add.kind != ProviderKind::OpenaiCompatible => {
             return Err(Failure::invalid(format!(
                 "A provider of kind `{}` needs its `key`.",
                 add.kind
             )));
         }
-        None => {}
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+pub(crate) async fn add(
+    control: &Arc<Control>,
+    caller: &Caller,
+    add: AddProvider,
+    key: Option<Key>,
+) -> Answer<Provider> {
+    check(&add)?;
+    if let Some(secret) = &add.key_secret {
+        let all = control.store.org(caller.org).secrets(None).await?;
+        if all.iter().all(|stored| stored.name != *secret) {
+            return Err(creel_store::Error::NoSecret(secret.clone()).into());
+        }
     }
     let new = NewProvider {
         name: add.name,
         kind: add.kind,
         base_url: add.base_url,
         key: add.key.map(Zeroizing::new),
+        key_secret: add.key_secret,
     };
     let org = caller.org(control);
     control
@@ -162,10 +198,10 @@ pub(crate) async fn test(control: &Control, caller: &Caller, name: &str) -> Answ
             duration_ms: 0,
         });
     }
-    let Some((row, key)) = org.provider(name.clone()).await? else {
+    let Some(found) = org.provider_for(None, name.clone()).await? else {
         return Err(missing(name.as_str()));
     };
-    let provider = callable(row, key).map_err(|error| Failure::invalid(sentence(&error.to_string())))?;
+    let provider = callable(found).map_err(|error| Failure::invalid(sentence(&error.to_string())))?;
     org.record(tried(&name)).await?;
     let started = Instant::now();
     let verdict = tokio::time::timeout(TEST_WITHIN, control.models.test(&provider)).await;

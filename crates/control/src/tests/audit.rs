@@ -77,6 +77,9 @@ const UNTOLD: &[(&str, &str, &str)] = &[
         "/v1/access-tokens",
         "it grants nothing that the caller has not, for minutes; what is done with it is told",
     ),
+    // These need a Vault: `vault::an_orgs_own_key_is_set_changed_and_removed_and_told_of` tries them.
+    ("PUT", "/v1/secrets/key", "in the stories of `vault`"),
+    ("DELETE", "/v1/secrets/key", "in the stories of `vault`"),
     // These need a code, of a mail or an app: `what_takes_a_code_is_told_as_well` tries them.
     ("POST", "/v1/sign-up/confirm", "below"),
     ("POST", "/v1/password-resets/confirm", "below"),
@@ -108,6 +111,19 @@ fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
         ),
         ("DELETE", "/v1/providers/{name}") => (json!({}), "provider.remove"),
         ("POST", "/v1/providers/{name}/test") => (json!({}), "provider.test"),
+        ("PUT", "/v1/secrets/{secret}" | "/v1/agents/{agent}/secrets/{secret}") => {
+            (json!({"value": "sk-planted"}), "secret.set")
+        }
+        ("DELETE", "/v1/secrets/{secret}" | "/v1/agents/{agent}/secrets/{secret}") => {
+            (json!({}), "secret.remove")
+        }
+        ("POST", "/v1/secrets/rotate") => (json!({}), "secrets.rotate"),
+        ("POST", "/v1/platform/providers") => (
+            json!({"name": "made", "kind": "openai", "key": "sk-planted"}),
+            "platform_provider.add",
+        ),
+        ("DELETE", "/v1/platform/providers/{name}") => (json!({}), "platform_provider.remove"),
+        ("POST", "/v1/platform/master-key/rotate") => (json!({}), "master_key.rotate"),
         ("PATCH", "/v1/members/{user}") => (json!({"role": "viewer"}), "member.role"),
         ("DELETE", "/v1/members/{user}") => (json!({}), "member.remove"),
         ("POST", "/v1/leave") => (json!({}), "member.leave"),
@@ -199,6 +215,11 @@ impl Things {
         assert_eq!(put.status, 204);
         let provider = json!({"name": "used", "kind": "openai", "key": "sk-planted"});
         world.post("/v1/providers", provider).await.expect(201).await;
+        for path in ["/v1/secrets/USED", "/v1/agents/scout/secrets/USED"] {
+            let headers = [("content-type", "application/json")];
+            let value = json!({"value": "sk-planted"}).to_string();
+            world.ask("PUT", path, &headers, value).await.expect(200).await;
+        }
         let token = world
             .post("/v1/tokens", json!({"name": "old"}))
             .await
@@ -301,6 +322,7 @@ impl Things {
                     "used"
                 },
             )
+            .replace("{secret}", "USED")
             .replace("{token}", &self.token)
             .replace("{user}", &self.member)
             .replace("{org}", &self.org)
@@ -374,6 +396,12 @@ async fn leaves_an_entry(method: &str, template: &str, body: &Value, action: &st
     }
     if template.starts_with("/v1/orgs/") || template.starts_with("/v1/operators") {
         things.readies_operators(template.ends_with("{user}")).await;
+    }
+    if template.starts_with("/v1/platform/") {
+        owner_has_a_second_factor(&things.world).await;
+        let provider = json!({"name": "used", "kind": "openai", "key": "sk-planted"});
+        let added = things.world.post("/v1/platform/providers", provider).await;
+        added.expect(201).await;
     }
     let before = things.trail().await.len();
     let reply = things.world.send(things.request(method, template, body)).await;

@@ -17,11 +17,14 @@ mod limits;
 mod operators;
 mod orgs;
 mod people;
+mod planted;
 mod platform;
 mod providers;
 mod rest;
+mod secrets;
 mod sign_in;
 mod uplink;
+mod vault;
 mod wall;
 
 use std::{sync::Arc, time::Duration};
@@ -35,7 +38,7 @@ use creel_api::Agent;
 use creel_daemon::{Clock, Shutdown};
 use creel_domain::{Deadlines, SandboxId};
 use creel_protocol::{Layout, Supervisor};
-use creel_store::{Address, MasterKey, Store};
+use creel_store::{Address, MasterKey, MasterKeys, Store};
 use creel_testkit::{CrashPoints, FakeBridges, FakeSupervisor, PostgresDatabase};
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
@@ -44,7 +47,7 @@ use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 use tower::ServiceExt;
 
-use crate::{Control, Handle, Options, People, Service, http};
+use crate::{Control, Handle, Options, OrgVaults, People, Service, http};
 
 /// What goes by at a time.
 const STEP: Duration = Duration::from_millis(50);
@@ -74,6 +77,9 @@ struct Running {
 pub(crate) struct World {
     home: tempfile::TempDir,
     store: Store,
+    /// None: on SQLite, in the layout's directory.
+    database: Option<PostgresDatabase>,
+    vaults: Arc<OrgVaults>,
     clock: Arc<dyn Clock>,
     pub(crate) supervisor: FakeSupervisor,
     pub(crate) bridges: FakeBridges,
@@ -125,7 +131,12 @@ impl World {
 
     /// The same, for stories with real sockets.
     pub(crate) async fn in_real_time() -> Self {
-        let mut world = Self::quiet().await;
+        Self::with_keys(MasterKey::from_bytes([7; 32]).into()).await
+    }
+
+    /// The same, with other master keys than most stories have.
+    pub(crate) async fn with_keys(keys: MasterKeys) -> Self {
+        let mut world = Self::quiet(keys).await;
         world.start().await;
         world.token = world
             .handle()
@@ -137,16 +148,25 @@ impl World {
     }
 
     /// A new installation that nobody has started yet.
-    async fn quiet() -> Self {
+    async fn quiet(keys: MasterKeys) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let clock: Arc<dyn Clock> = Arc::new(TestClock(Instant::now()));
-        let key = MasterKey::from_bytes([7; 32]);
+        let vaults = Arc::new(OrgVaults::new(true).expect("a client"));
+        let keys = keys.own_keys(Arc::clone(&vaults) as _);
+        let mut database = None;
         let store = match std::env::var("CREEL_TEST_ENGINE").as_deref() {
             Ok("postgres") => {
-                let address = Address::parse(&PostgresDatabase::fresh().address()).expect("an address");
-                Store::connect(address, key, Arc::clone(&clock)).await
+                database = Some(PostgresDatabase::fresh());
+                let address = database
+                    .as_ref()
+                    .map(PostgresDatabase::address)
+                    .unwrap_or_default();
+                let address = Address::parse(&address).expect("an address");
+                Store::connect(address, keys, Arc::clone(&clock)).await
             }
-            Ok("sqlite") | Err(_) => Store::open(&home.path().join("creel.db"), key, Arc::clone(&clock)),
+            Ok("sqlite") | Err(_) => {
+                Store::open(&home.path().join("creel.db"), keys, Arc::clone(&clock)).await
+            }
             Ok(other) => panic!("CREEL_TEST_ENGINE is `{other}`: sqlite and postgres are"),
         };
         let store = store.expect("a store");
@@ -157,6 +177,8 @@ impl World {
         Self {
             home,
             store,
+            database,
+            vaults,
             clock,
             supervisor,
             bridges,
@@ -187,6 +209,7 @@ impl World {
             shutdown: shutdown.clone(),
             jwt_issuers: self.issuers.clone(),
             rates: self.rates,
+            vaults: Arc::clone(&self.vaults),
             audit_retention_days: Some(400),
         })
         .await

@@ -26,6 +26,7 @@ struct Other {
 }
 
 const MARK: &str = "theirs-alone";
+const SECRET_MARK: &str = "THEIRS_ALONE";
 
 impl Other {
     async fn new(world: &World) -> Self {
@@ -61,6 +62,16 @@ impl Other {
         .await;
         let provider = json!({"name": MARK, "kind": "openai", "key": format!("sk-{MARK}")});
         post("/v1/providers", provider).await.expect(201).await;
+        let put = async |path: &str| {
+            let request = Request::put(path)
+                .header("authorization", format!("Bearer {secret}"))
+                .header("content-type", "application/json")
+                .body(Body::from(json!({"value": MARK}).to_string()))
+                .expect("a request");
+            world.send(request).await.expect(200).await
+        };
+        put(&format!("/v1/secrets/{SECRET_MARK}")).await;
+        put(&format!("/v1/agents/{}/secrets/{SECRET_MARK}", id(&agent))).await;
         let invitation = org
             .invite(NewInvitation {
                 role: MemberRole::Viewer,
@@ -106,6 +117,7 @@ impl Other {
             .replace("{turn}", &self.turn)
             .replace("{session}", "main")
             .replace("{name}", &self.provider)
+            .replace("{secret}", SECRET_MARK)
             .replace("{token}", &self.token)
             .replace("{user}", &self.member)
             .replace("{invitation}", &self.invitation)
@@ -161,6 +173,11 @@ fn request(route: &Route, path: &str, token: &str) -> Request<Body> {
         ("POST", "/v1/operators") => json!({"email": "wall@example.com"}),
         ("POST", "/v1/me/identities") => json!({"provider": "wall"}),
         ("PATCH", "/v1/me/passkeys/{passkey}") => json!({"name": "wall"}),
+        ("PUT", "/v1/secrets/key") => {
+            json!({"address": "http://127.0.0.1:9", "name": "wall", "token": "wall"})
+        }
+        ("PUT", path) if path.ends_with("/secrets/{secret}") => json!({"value": "wall"}),
+        ("POST", "/v1/platform/providers") => json!({"name": "wall", "kind": "openai", "key": "sk-x"}),
         _ => json!({}),
     };
     let query = if route.template.ends_with("/files/move") {
@@ -196,6 +213,10 @@ async fn with_another_orgs_ids_there_is_nothing_behind_any_route() {
         if path == route.template || route.template.contains("{image}") {
             continue;
         }
+        // It sets one of the caller's own, whoever else has one of that name.
+        if (route.method.as_str(), route.template.as_str()) == ("PUT", "/v1/secrets/{secret}") {
+            continue;
+        }
         let reply = world.send(request(&route, &path, &world.token)).await;
         let status = reply.status;
         let text = reply.text().await;
@@ -217,6 +238,8 @@ async fn with_another_orgs_ids_there_is_nothing_behind_any_route() {
     assert!(tried > 20, "only {tried} routes were tried");
     for list in [
         "/v1/agents",
+        "/v1/secrets",
+        "/v1/platform/providers",
         "/v1/providers",
         "/v1/members",
         "/v1/invitations",
@@ -245,6 +268,7 @@ async fn with_another_orgs_ids_there_is_nothing_behind_any_route() {
             &other.device,
             &other.identity,
             &other.passkey,
+            SECRET_MARK,
         ] {
             assert!(!text.contains(mark), "{list}: {text}");
         }
@@ -309,6 +333,7 @@ fn nobody(template: &str) -> String {
         .replace("{turn}", "trn_00000000000000000000000007")
         .replace("{session}", "main")
         .replace("{name}", "nobody")
+        .replace("{secret}", "NOBODY")
         .replace("{token}", "tok_00000000000000000000000007")
         .replace("{user}", "usr_00000000000000000000000007")
         .replace("{invitation}", "inv_00000000000000000000000007")

@@ -116,6 +116,7 @@ impl creel_models::Ledger for Ledger {
                 provider: start.model.provider().to_string(),
                 model: start.model,
                 started_at: start.started_at,
+                key_of: start.key_of,
             };
             self.store.platform().begin_call(call).await.map_err(|error| {
                 tracing::error!(agent = %start.agent, error = &error as &dyn std::error::Error, "a model call could not be recorded");

@@ -96,6 +96,7 @@ fn provider(kind: ProviderKind, address: &str, key: &str) -> Provider {
         kind,
         base_url: BaseUrl::parse(kind, Some(address)).expect("an address"),
         key: Some(Key::new(key.to_owned()).expect("a key")),
+        key_of: None,
     }
 }
 

@@ -24,7 +24,12 @@ pub(crate) const KEY: &str = "sk-planted";
 struct One(Provider);
 
 impl Directory for One {
-    fn provider(&self, _: OrgId, name: Name) -> BoxFuture<'_, Result<Option<Provider>, DirectoryError>> {
+    fn provider(
+        &self,
+        _: OrgId,
+        _: AgentId,
+        name: Name,
+    ) -> BoxFuture<'_, Result<Option<Provider>, DirectoryError>> {
         Box::pin(async move { Ok((name == self.0.name).then(|| self.0.clone())) })
     }
 }
@@ -129,6 +134,7 @@ impl World {
             kind,
             base_url: BaseUrl::parse(kind, Some(&fake.origin())).expect("an address"),
             key: Some(Key::new(KEY.to_owned()).expect("a key")),
+            key_of: None,
         };
         let (sender, ended) = mpsc::unbounded_channel();
         let book = Book {

@@ -4,14 +4,17 @@ use aws_lc_rs::{digest, hmac, rand};
 use creel_domain::{AuditEntry, OrgId};
 use zeroize::Zeroizing;
 
-use crate::{Error, MasterKey};
+use crate::{
+    Error, WrapError,
+    keys::{PlatformKeys, Sealed},
+};
 
 pub(crate) type Hash = [u8; 32];
 
 /// What the first entry's `previous` is.
 pub(crate) const GENESIS: Hash = [0; 32];
 /// What the org's key is sealed to.
-const PLACE: &str = "audit_heads/key";
+pub(crate) const PLACE: &str = "audit_heads/key";
 
 /// An entry's hash, which covers the entry before it. What is hashed is told at [`AuditEntry::bytes`].
 pub fn audit_hash(org: OrgId, entry: &AuditEntry, previous: &Hash) -> Hash {
@@ -21,7 +24,8 @@ pub fn audit_hash(org: OrgId, entry: &AuditEntry, previous: &Hash) -> Hash {
     hash
 }
 
-/// One org's key to its chain: 256 random bits, kept sealed by the master key.
+/// One org's key to its chain: 256 random bits, kept sealed by the platform's key: an org's own key that is disabled
+/// does not stop its trail.
 pub(crate) struct ChainKey {
     org: OrgId,
     key: hmac::Key,
@@ -29,19 +33,23 @@ pub(crate) struct ChainKey {
 
 impl ChainKey {
     /// A new key, as it is stored.
-    pub(crate) fn make(master: &MasterKey, org: OrgId) -> Result<(Self, Vec<u8>), Error> {
+    pub(crate) fn make(keys: &PlatformKeys, org: OrgId) -> Result<(Self, Sealed), Error> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         rand::fill(bytes.as_mut_slice()).map_err(|_| Error::WrongKey)?;
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let hex = Zeroizing::new(hex);
-        let sealed = master.seal(org, PLACE, &hex)?;
+        let sealed = keys.seal(org, PLACE, &hex)?;
         Ok((Self::of(org, &hex), sealed))
     }
 
-    /// None: it is not what was stored.
-    pub(crate) fn open(master: &MasterKey, org: OrgId, sealed: &[u8]) -> Option<Self> {
-        let hex = master.open(org, PLACE, sealed).ok()?;
-        Some(Self::of(org, &hex))
+    /// None: it is not what was stored. Fails where the platform may have a newer key than is known here.
+    pub(crate) fn open(keys: &PlatformKeys, org: OrgId, sealed: &Sealed) -> Result<Option<Self>, Error> {
+        match keys.open(org, PLACE, sealed.key_version, &sealed.bytes) {
+            Ok(hex) => Ok(Some(Self::of(org, &hex))),
+            // Whoever opened the store had everything that this needs: it says what nobody wrote.
+            Err(Error::WrongKey | Error::MasterKey(WrapError::Unknown { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn of(org: OrgId, secret: &str) -> Self {

@@ -32,13 +32,14 @@ use creel_domain::{Act, Actor, ActorKind, AuditEntry, OrgId, UserId};
 use jiff::Timestamp;
 
 use crate::{
-    Error, MasterKey, Org, Platform,
+    Error, Org, Platform,
+    keys::{PlatformKeys, Sealed},
     rows::{Row, values},
     tx::Tx,
 };
 
 pub use chain::audit_hash;
-pub(crate) use chain::{ChainKey, GENESIS, Hash};
+pub(crate) use chain::{ChainKey, GENESIS, Hash, PLACE};
 pub use list::{AuditFilter, StoredEntry};
 pub use verify::{AuditFault, AuditFaultKind, AuditVerdict};
 
@@ -49,7 +50,9 @@ const ORGS_OF_USER: u32 = 100;
 #[derive(Clone)]
 pub(crate) struct Acting {
     pub(crate) actor: Arc<Actor>,
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) keys: Arc<PlatformKeys>,
+    /// Whether they were read just now.
+    pub(crate) refreshed: bool,
     pub(crate) at: Timestamp,
 }
 
@@ -95,44 +98,55 @@ fn acting(tx: &Tx) -> Result<Acting, Error> {
 
 /// Begins the chain of a new org, in the transaction that makes it.
 pub(crate) async fn begin(tx: &mut Tx, org: OrgId) -> Result<(), Error> {
-    let master = acting(tx)?.master;
-    begin_with(tx, &master, org).await
+    let keys = acting(tx)?.keys;
+    begin_with(tx, &keys, org).await
 }
 
-async fn begin_with(tx: &mut Tx, master: &MasterKey, org: OrgId) -> Result<(), Error> {
-    let (key, sealed) = ChainKey::make(master, org)?;
-    let sql = "INSERT INTO audit_heads (org_id, sealed_key, sequence, hash, seal, removed, removed_hash, removed_seal)
-               VALUES ($1, $2, 0, $3, $4, 0, $3, $5) ON CONFLICT DO NOTHING";
+async fn begin_with(tx: &mut Tx, keys: &PlatformKeys, org: OrgId) -> Result<(), Error> {
+    let (key, sealed) = ChainKey::make(keys, org)?;
+    let sql = "INSERT INTO audit_heads (org_id, sealed_key, key_version, sequence, hash, seal, removed,
+                                        removed_hash, removed_seal)
+               VALUES ($1, $2, $6, 0, $3, $4, 0, $3, $5) ON CONFLICT DO NOTHING";
     let values = values![
         org,
-        sealed,
+        sealed.bytes,
         GENESIS,
         key.head(0, &GENESIS),
-        key.removed(0, &GENESIS)
+        key.removed(0, &GENESIS),
+        sealed.key_version,
     ];
     tx.run(sql, values).await?;
     Ok(())
 }
 
 /// Begins the chains of orgs from before there was a trail.
-pub(crate) async fn begin_all(tx: &mut Tx, master: &MasterKey) -> Result<(), Error> {
+pub(crate) async fn begin_all(tx: &mut Tx, keys: &PlatformKeys) -> Result<(), Error> {
     for row in tx.rows("SELECT id FROM orgs ORDER BY id", values![]).await? {
-        begin_with(tx, master, row.id("id")?).await?;
+        begin_with(tx, keys, row.id("id")?).await?;
     }
     Ok(())
 }
 
 /// Appends an entry to the org's chain, in the transaction of what it tells of.
 pub(crate) async fn record(tx: &mut Tx, org: OrgId, act: Act) -> Result<(), Error> {
-    let Acting { actor, master, at } = acting(tx)?;
+    let Acting {
+        actor,
+        keys,
+        refreshed,
+        at,
+    } = acting(tx)?;
     // The head's row is the lock that keeps the chain from forking, with however many controls.
     let sql = "UPDATE audit_heads SET sequence = sequence + 1 WHERE org_id = $1
-               RETURNING sequence, hash, seal, sealed_key";
+               RETURNING sequence, hash, seal, sealed_key, key_version";
     let Some(row) = tx.row(sql, values![org]).await? else {
         return unsealed(tx, org, AuditEntry::new(0, at, (*actor).clone(), act)).await;
     };
     let head = Head::try_from(&row)?;
-    let key = ChainKey::open(&master, org, &head.sealed_key);
+    let key = match ChainKey::open(&keys, org, &head.sealed_key) {
+        // A version that nobody made.
+        Err(Error::StaleKeys) if refreshed => None,
+        outcome => outcome?,
+    };
     let entry = AuditEntry::new(head.sequence, at, (*actor).clone(), act);
     let Some(key) = key.filter(|key| key.head(head.sequence - 1, &head.hash) == head.seal) else {
         return unsealed(tx, org, entry).await;
@@ -213,11 +227,20 @@ async fn insert(
     Ok(tx.run(sql, values).await? == 1)
 }
 
+/// The org's key as it is stored; nonsense is one that does not open.
+fn sealed_key(row: &Row) -> Sealed {
+    let bytes = row.maybe_bytes("sealed_key").ok().flatten();
+    Sealed {
+        key_version: row.count("key_version").unwrap_or(u64::MAX),
+        bytes: bytes.unwrap_or_default().to_vec(),
+    }
+}
+
 struct Head {
     sequence: u64,
     hash: Hash,
     seal: Hash,
-    sealed_key: Vec<u8>,
+    sealed_key: Sealed,
 }
 
 impl TryFrom<&Row> for Head {
@@ -229,7 +252,7 @@ impl TryFrom<&Row> for Head {
             sequence: row.count("sequence").unwrap_or(0).max(1),
             hash: row.hash("hash").unwrap_or_default(),
             seal: row.hash("seal").unwrap_or_default(),
-            sealed_key: row.maybe_bytes("sealed_key")?.unwrap_or_default().to_vec(),
+            sealed_key: sealed_key(row),
         })
     }
 }
@@ -256,42 +279,6 @@ impl Platform {
         Self {
             actor,
             ..self.clone()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use creel_daemon::SystemClock;
-
-    use super::*;
-    use crate::Store;
-
-    #[tokio::test]
-    async fn orgs_from_before_there_was_a_trail_get_one_at_the_next_opening() {
-        let home = tempfile::tempdir().expect("a directory");
-        let path = home.path().join("creel.db");
-        let key = || MasterKey::from_bytes([7; 32]);
-        let open = || Store::open(&path, key(), Arc::new(SystemClock)).expect("opens");
-        let store = open();
-        let org = store.platform().first_owner().await.expect("made").org;
-        store.close().await;
-        // As it is after the migration.
-        let nobody = OrgId::from_uuid(uuid::Uuid::nil());
-        let word = key().seal(nobody, "key_check/sealed", "creel").expect("sealed");
-        let file = rusqlite::Connection::open(&path).expect("opens");
-        file.execute_batch("DELETE FROM audit; DELETE FROM audit_heads")
-            .expect("done");
-        file.execute("UPDATE key_check SET sealed = ?1", [word])
-            .expect("done");
-        drop(file);
-        for entries in 1..3 {
-            let store = open();
-            let org = store.org(org);
-            org.record(Act::new("test.act")).await.expect("recorded");
-            let verdict = org.verify_audit().await.expect("a verdict");
-            assert_eq!((verdict.fault, verdict.good), (None, entries));
-            store.close().await;
         }
     }
 }

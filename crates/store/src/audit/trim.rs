@@ -8,21 +8,21 @@ use super::{
     record,
     verify::{Head, Walk},
 };
-use crate::{Error, MasterKey, Org, Platform, rows::values, tx::Tx};
+use crate::{Error, Org, Platform, keys::PlatformKeys, rows::values, tx::Tx};
 
 /// Entries removed in one transaction.
 const BATCH: u32 = 500;
 
 /// Removes a batch; how many there were. Only a prefix goes, and only as far as it is as it was written: what was
 /// tampered with stays where it can be found.
-async fn trim(tx: &mut Tx, org: OrgId, master: &MasterKey, before: Timestamp) -> Result<u64, Error> {
+async fn trim(tx: &mut Tx, org: OrgId, keys: &PlatformKeys, before: Timestamp) -> Result<u64, Error> {
     // The head's row is the lock.
     let sql = "UPDATE audit_heads SET removed = removed WHERE org_id = $1
-               RETURNING sealed_key, sequence, hash, seal, removed, removed_hash, removed_seal";
+               RETURNING sealed_key, key_version, sequence, hash, seal, removed, removed_hash, removed_seal";
     let Some(row) = tx.row(sql, values![org]).await? else {
         return Ok(0);
     };
-    let Some((mut walk, key)) = Walk::begin(org, Head::read(&row, master, org)) else {
+    let Some((mut walk, key)) = Walk::begin(org, Head::read(&row, keys, org)?) else {
         return Ok(0);
     };
     let from = walk.last;
@@ -52,9 +52,9 @@ impl Org {
     pub async fn trim_audit(&self, before: Timestamp) -> Result<u64, Error> {
         let mut removed = 0;
         loop {
-            let (org, master) = (self.id, std::sync::Arc::clone(&self.store.key));
+            let (org, keys) = (self.id, self.fresh_keys().await?);
             let batch = self
-                .write(move |tx| Box::pin(async move { trim(tx, org, &master, before).await }))
+                .write(move |tx| Box::pin(async move { trim(tx, org, &keys, before).await }))
                 .await?;
             removed += batch;
             if batch < u64::from(BATCH) {

@@ -7,7 +7,8 @@ use super::{
     list::{COLUMNS, StoredEntry},
 };
 use crate::{
-    Error, MasterKey, Org,
+    Error, Org,
+    keys::PlatformKeys,
     rows::{Row, values},
     tx::Tx,
 };
@@ -64,18 +65,22 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn read(row: &Row, master: &MasterKey, org: OrgId) -> Self {
+    /// The keys have to be fresh: one that is not among them is nobody's.
+    pub(super) fn read(row: &Row, keys: &PlatformKeys, org: OrgId) -> Result<Self, Error> {
         let hash = |column: &str| row.hash(column).unwrap_or_default();
-        let sealed = row.maybe_bytes("sealed_key").ok().flatten().unwrap_or_default();
-        Self {
-            key: ChainKey::open(master, org, sealed),
+        let key = match ChainKey::open(keys, org, &super::sealed_key(row)) {
+            Err(Error::StaleKeys) => None,
+            outcome => outcome?,
+        };
+        Ok(Self {
+            key,
             sequence: row.count("sequence").unwrap_or_default(),
             hash: hash("hash"),
             seal: hash("seal"),
             removed: row.count("removed").unwrap_or_default(),
             removed_hash: hash("removed_hash"),
             removed_seal: hash("removed_seal"),
-        }
+        })
     }
 }
 
@@ -184,7 +189,7 @@ impl Walk {
     }
 }
 
-async fn verify(tx: &mut Tx, org: OrgId, master: &MasterKey) -> Result<AuditVerdict, Error> {
+async fn verify(tx: &mut Tx, org: OrgId, keys: &PlatformKeys) -> Result<AuditVerdict, Error> {
     let there = tx
         .row("SELECT 1 AS there FROM orgs WHERE id = $1", values![org])
         .await?;
@@ -204,7 +209,7 @@ async fn verify(tx: &mut Tx, org: OrgId, master: &MasterKey) -> Result<AuditVerd
             }),
         });
     };
-    let mut head = Head::read(&row, master, org);
+    let mut head = Head::read(&row, keys, org)?;
     let key = head.key.take();
     let mut walk = Walk {
         org,
@@ -239,8 +244,14 @@ async fn verify(tx: &mut Tx, org: OrgId, master: &MasterKey) -> Result<AuditVerd
 impl Org {
     /// Looks at the whole trail as it is at one moment.
     pub async fn verify_audit(&self) -> Result<AuditVerdict, Error> {
-        let (org, master) = (self.id, std::sync::Arc::clone(&self.store.key));
-        self.read(move |tx| Box::pin(async move { verify(tx, org, &master).await }))
+        let (org, keys) = (self.id, self.fresh_keys().await?);
+        self.read(move |tx| Box::pin(async move { verify(tx, org, &keys).await }))
             .await
+    }
+
+    /// The platform's keys, those of other controls among them.
+    pub(super) async fn fresh_keys(&self) -> Result<std::sync::Arc<PlatformKeys>, Error> {
+        self.store.ring.refresh(&self.store.platform()).await?;
+        Ok(self.store.ring.platform())
     }
 }

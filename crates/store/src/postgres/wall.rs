@@ -45,9 +45,26 @@ const PLATFORM: &[(&str, &str)] = &[
     ("audit", "SELECT, INSERT"),
     ("audit_heads", "SELECT, INSERT, UPDATE"),
     ("identities", "SELECT, INSERT, DELETE"),
-    ("sso_providers", "SELECT, INSERT, DELETE"),
+    (
+        "sso_providers",
+        "SELECT, INSERT, UPDATE (sealed_client_secret, key_version), DELETE",
+    ),
     ("sso_attempts", "SELECT, INSERT, DELETE"),
-    ("signing_keys", "SELECT, INSERT, DELETE"),
+    (
+        "signing_keys",
+        "SELECT, INSERT, UPDATE (sealed_private, key_version), DELETE",
+    ),
+    // Keys are wrapped anew, and the platform's values sealed anew, whosever they are.
+    ("platform_keys", "SELECT, INSERT, UPDATE, DELETE"),
+    ("master_key", "SELECT, INSERT, UPDATE"),
+    ("org_keys", "SELECT, UPDATE (wrapped, wrapped_by, round)"),
+    (
+        "own_keys",
+        "SELECT (org_id, sealed_token, key_version), UPDATE (sealed_token, key_version)",
+    ),
+    // Whether anything is sealed as the first releases did.
+    ("providers", "SELECT (org_id, sealed_key, key_version)"),
+    ("platform_providers", "SELECT, INSERT, UPDATE, DELETE"),
     // A device asks before it belongs to anybody.
     ("device_requests", "SELECT, INSERT, UPDATE, DELETE"),
     ("device_guesses", "SELECT, INSERT, DELETE"),

@@ -13,7 +13,7 @@ mod threads;
 
 pub(crate) use session::Session;
 pub(crate) use source::{Source, Table};
-pub(crate) use threads::{Database, at_once};
+pub(crate) use threads::Database;
 
 /// How long to wait for another process that holds the file, such as a backup.
 const BUSY_WITHIN: Duration = Duration::from_secs(5);

@@ -90,7 +90,7 @@ fn drive<T>(body: impl for<'t> FnOnce(&'t mut Tx) -> Body<'t, T>, tx: &mut Tx) -
 
 /// The outcome of a body on SQLite. One that waits for anything but its own statements would hold up
 /// everybody else's, and fails instead.
-pub(crate) fn at_once<T>(body: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+fn at_once<T>(body: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     match pin!(body).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
         Poll::Pending => Err(Error::Interrupted),
@@ -104,7 +104,8 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub(crate) fn writer(&mut self) -> &mut Tx {
+    #[cfg(test)]
+    fn writer(&mut self) -> &mut Tx {
         &mut self.writer
     }
 

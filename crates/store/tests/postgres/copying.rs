@@ -17,7 +17,9 @@ async fn everything_comes_along_and_goes_on() {
     let clock = Arc::new(ManualClock::at(
         Timestamp::from_second(1_800_000_000).expect("in range"),
     ));
-    let store = Store::open(&path, key(), Arc::clone(&clock) as _).expect("opens");
+    let store = Store::open(&path, key(), Arc::clone(&clock) as _)
+        .await
+        .expect("opens");
     let owner = store.platform().first_owner().await.expect("made");
     let org = store.org(owner.org);
     let agent = org.create_agent(new_agent("scout")).await.expect("made");
@@ -35,6 +37,7 @@ async fn everything_comes_along_and_goes_on() {
         kind: creel_domain::ProviderKind::Openai,
         base_url: None,
         key: Some(Zeroizing::new("sk-planted".into())),
+        key_secret: None,
     };
     org.add_provider(new).await.expect("added");
     let before = (
@@ -108,7 +111,7 @@ async fn what_does_not_fit_leaves_no_trace() {
     let home = tempfile::tempdir().expect("a directory");
     let path = home.path().join("creel.db");
     let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-    let store = Store::open(&path, key(), clock).expect("opens");
+    let store = Store::open(&path, key(), clock).await.expect("opens");
     let owner = store.platform().first_owner().await.expect("made");
     store
         .org(owner.org)

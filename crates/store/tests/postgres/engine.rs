@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use creel_daemon::Clock;
-use creel_store::{Address, Error, MasterKey, Store};
+use creel_store::{Address, Error, MasterKeys, Store};
 use creel_testkit::PostgresDatabase;
 
 pub(crate) struct Engine(pub(crate) PostgresDatabase);
@@ -18,8 +18,22 @@ impl Engine {
         self.0.address()
     }
 
-    pub(crate) async fn open_at(place: &str, key: MasterKey, clock: Arc<dyn Clock>) -> Result<Store, Error> {
-        Store::connect(Address::parse(place)?, key, clock).await
+    pub(crate) async fn open_at(
+        place: &str,
+        keys: impl Into<MasterKeys>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Store, Error> {
+        Store::connect(Address::parse(place)?, keys, clock).await
+    }
+
+    /// A value, read behind the store's back, as text.
+    pub(crate) fn ask(&self, sql: &str) -> String {
+        self.0.ask(sql)
+    }
+
+    /// Bytes in the engine's own SQL.
+    pub(crate) fn bytes(hex: &str) -> String {
+        format!("'\\x{hex}'::bytea")
     }
 
     /// Does something behind the store's back.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use creel_daemon::Clock;
-use creel_store::{Error, MasterKey, Store};
+use creel_store::{Error, MasterKeys, Store};
 
 pub(crate) struct Engine(tempfile::TempDir);
 
@@ -21,8 +21,28 @@ impl Engine {
         self.path().display().to_string()
     }
 
-    pub(crate) async fn open_at(place: &str, key: MasterKey, clock: Arc<dyn Clock>) -> Result<Store, Error> {
-        Store::open(place.as_ref(), key, clock)
+    pub(crate) async fn open_at(
+        place: &str,
+        keys: impl Into<MasterKeys>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Store, Error> {
+        Store::open(place.as_ref(), keys, clock).await
+    }
+
+    /// A value, read behind the store's back, as text.
+    pub(crate) fn ask(&self, sql: &str) -> String {
+        let file = rusqlite::Connection::open(self.path()).expect("opens");
+        let value: rusqlite::types::Value = file.query_row(sql, [], |row| row.get(0)).expect("a value");
+        match value {
+            rusqlite::types::Value::Integer(int) => int.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Bytes in the engine's own SQL.
+    pub(crate) fn bytes(hex: &str) -> String {
+        format!("x'{hex}'")
     }
 
     /// Does something behind the store's back.

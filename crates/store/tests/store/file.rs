@@ -10,8 +10,8 @@ use crate::world::{World, key};
 
 const PLANTED: &str = "sk-planted-4f9a2c77d1";
 
-fn open(world: &World, key: MasterKey) -> Result<Store, Error> {
-    Store::open(&world.engine.path(), key, Arc::new(SystemClock))
+async fn open(world: &World, key: MasterKey) -> Result<Store, Error> {
+    Store::open(&world.engine.path(), key, Arc::new(SystemClock)).await
 }
 
 #[tokio::test]
@@ -22,6 +22,7 @@ async fn a_providers_key_is_in_no_file_and_comes_back_whole() {
         kind: creel_domain::ProviderKind::Openai,
         base_url: None,
         key: Some(Zeroizing::new(PLANTED.into())),
+        key_secret: None,
     };
     world.org().add_provider(new).await.expect("added");
     let seen = || {
@@ -59,10 +60,11 @@ async fn another_master_key_is_refused_at_the_door() {
     let world = World::new().await;
     world.store.close().await;
     let error = open(&world, MasterKey::from_bytes([8; 32]))
+        .await
         .err()
         .expect("refused");
     assert!(error.to_string().contains("restore `master.key`"), "{error}");
-    open(&world, key()).expect("the right one opens");
+    open(&world, key()).await.expect("the right one opens");
 }
 
 #[tokio::test]
@@ -72,7 +74,7 @@ async fn a_newer_schema_and_a_changed_one_are_refused_and_left_alone() {
     let file = rusqlite::Connection::open(world.engine.path()).expect("opens");
     file.execute("INSERT INTO migrations VALUES (99, x'00')", [])
         .expect("inserted");
-    let error = open(&world, key()).err().expect("refused");
+    let error = open(&world, key()).await.err().expect("refused");
     let known = Store::schema_version();
     assert_eq!(
         error.to_string(),
@@ -84,7 +86,10 @@ async fn a_newer_schema_and_a_changed_one_are_refused_and_left_alone() {
         .expect("deleted");
     file.execute("UPDATE migrations SET checksum = x'00'", [])
         .expect("changed");
-    assert!(matches!(open(&world, key()), Err(Error::ChangedMigration(1))));
+    assert!(matches!(
+        open(&world, key()).await,
+        Err(Error::ChangedMigration(1))
+    ));
 }
 
 #[tokio::test]
@@ -92,7 +97,9 @@ async fn what_is_no_database_is_called_damaged_and_no_directory_is_named() {
     let world = World::new().await;
     world.store.close().await;
     std::fs::write(world.engine.path(), [b'x'; 8192]).expect("written");
-    let error = open(&world, key()).err().expect("refused");
+    // It could be made whole from what is not yet written back.
+    std::fs::remove_file(world.engine.path().with_extension("db-wal")).expect("removed");
+    let error = open(&world, key()).await.err().expect("refused");
     assert!(matches!(error, Error::Damaged(_)), "{error:?}");
     let path = world
         .engine
@@ -101,6 +108,7 @@ async fn what_is_no_database_is_called_damaged_and_no_directory_is_named() {
         .expect("its directory")
         .join("nowhere/creel.db");
     let error = Store::open(&path, key(), Arc::new(SystemClock))
+        .await
         .err()
         .expect("refused");
     assert!(error.to_string().contains("nowhere/creel.db"), "{error}");

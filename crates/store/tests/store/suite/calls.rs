@@ -16,6 +16,7 @@ fn call(world: &World, agent: &Agent, model: &str, at: Timestamp) -> NewCall {
         provider: "demo".into(),
         model: model.parse().expect("a model"),
         started_at: at,
+        key_of: None,
     }
 }
 
@@ -189,4 +190,16 @@ proptest! {
             cost: calls.iter().filter_map(|(_, cost)| cost.map(MicroUsd)).sum(),
         });
     }
+}
+
+#[tokio::test]
+async fn a_call_says_whose_key_it_was_made_with() {
+    let world = World::new().await;
+    let agent = world.agent("scout").await;
+    let call = NewCall {
+        key_of: Some(creel_store::KeySource::Platform.as_str()),
+        ..call(&world, &agent, "demo/demo", world.now())
+    };
+    world.store.platform().begin_call(call).await.expect("opened");
+    assert_eq!(world.engine.ask("SELECT key_of FROM calls"), "platform");
 }

@@ -80,6 +80,7 @@ async fn a_limit_holds_for_those_who_come_together() {
         kind: creel_domain::ProviderKind::Openai,
         base_url: None,
         key: None,
+        key_secret: None,
     };
     let room = 5;
     for number in 0..MAX_PROVIDERS as usize - room {

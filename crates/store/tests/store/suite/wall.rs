@@ -17,6 +17,7 @@ fn provider() -> NewProvider {
         kind: creel_domain::ProviderKind::OpenaiCompatible,
         base_url: Some("http://models.example/v1".into()),
         key: Some(Zeroizing::new("sk-of-one".into())),
+        key_secret: None,
     }
 }
 
@@ -84,6 +85,7 @@ async fn nothing_leaks_and_nothing_is_touched_by_any_method() {
         provider: "box".into(),
         model: "box/m".parse().expect("a model"),
         started_at: world.now(),
+        key_of: None,
     };
     platform.begin_call(call).await.expect("opened");
     platform.interrupt_open_calls().await.expect("closed");

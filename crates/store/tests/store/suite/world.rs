@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use creel_daemon::{Clock as _, ManualClock};
 use creel_domain::{Agent, AgentFiles, AgentSpec, Email, Limits, OrgId, Runtime, SessionName, UserId};
-use creel_store::{AgentChange, Error, MasterKey, NewAgent, NewBrowserSession, Org, PasswordHash, Store};
+use creel_store::{
+    AgentChange, Error, MasterKey, MasterKeys, NewAgent, NewBrowserSession, Org, PasswordHash, Store,
+};
 use jiff::Timestamp;
 
 use crate::engine::Engine;
@@ -19,10 +21,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(key()).await
+    }
+
+    /// With other keys than most tests have.
+    pub(crate) async fn with(keys: impl Into<MasterKeys>) -> Self {
         let engine = Engine::new();
         let start = Timestamp::from_second(1_800_000_000).expect("in range");
         let clock = Arc::new(ManualClock::at(start));
-        let store = Engine::open_at(&engine.place(), key(), Arc::clone(&clock) as _)
+        let store = Engine::open_at(&engine.place(), keys, Arc::clone(&clock) as _)
             .await
             .expect("opens");
         let owner = store.platform().first_owner().await.expect("made");
@@ -53,9 +60,20 @@ impl World {
         self.store = self.open().await.expect("opens again");
     }
 
+    /// As [`Self::reopen`], with other keys.
+    pub(crate) async fn reopen_with(&mut self, keys: impl Into<MasterKeys>) -> Result<(), Error> {
+        self.store.close().await;
+        self.store = self.open_with(keys).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn open_with(&self, keys: impl Into<MasterKeys>) -> Result<Store, Error> {
+        Engine::open_at(&self.engine.place(), keys, Arc::clone(&self.clock) as _).await
+    }
+
     /// Another store on the same database, as another control has it.
     pub(crate) async fn open(&self) -> Result<Store, Error> {
-        Engine::open_at(&self.engine.place(), key(), Arc::clone(&self.clock) as _).await
+        self.open_with(key()).await
     }
 }
 
