@@ -48,6 +48,15 @@ pub enum TurnState {
     Cancelled,
 }
 
+/// `GET /v1/turns`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TurnList {
+    /// Newest first.
+    pub items: Vec<Turn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
 /// A tool that the agent used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolCall {

@@ -27,7 +27,9 @@ mod usage;
 pub use access_tokens::{AccessToken, CreateAccessToken};
 pub use agents::{Agent, AgentList, CreateAgent, LimitsPatch, PatchAgent, RestPatch};
 pub use audit::{AuditFault, AuditFaultKind, AuditList, AuditRecord, AuditVerdict, OCSF_VERSION, ocsf};
-pub use chat::{ChatRequest, Message, MessageList, Role, Session, SessionList, ToolCall, Turn, TurnState};
+pub use chat::{
+    ChatRequest, Message, MessageList, Role, Session, SessionList, ToolCall, Turn, TurnList, TurnState,
+};
 pub use creel_domain::{ProviderKind, SsoKind, SsoNewcomers};
 pub use devices::{
     ApproveDevice, AskForDevice, Device, DeviceAuthorization, DeviceCode, DeviceList, DeviceRequest,

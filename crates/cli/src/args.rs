@@ -54,6 +54,9 @@ pub(crate) enum Command {
     Agent(commands::agent::AgentCommand),
     /// Talk to an agent
     Chat(commands::chat::ChatArgs),
+    /// List messages that wait or came to nothing, and say them once more
+    #[command(subcommand)]
+    Inbox(commands::inbox::InboxCommand),
     /// Show what an agent's sandbox says
     Logs(commands::logs::LogsArgs),
     /// Run a command on an agent's computer

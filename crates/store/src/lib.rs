@@ -87,4 +87,4 @@ pub use sso::{
 };
 pub use store::{Org, Platform, Store};
 pub use tokens::{MAX_TOKENS, NewToken, StoredToken};
-pub use turns::{SessionRow, StoredTurn};
+pub use turns::{SessionRow, StoredTurn, TurnWord};

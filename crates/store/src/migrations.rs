@@ -41,6 +41,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     9 "0009_passkeys",
     10 "0010_rest",
     11 "0011_secrets",
+    12 "0012_inbox",
 ];
 
 /// The schema version that this Creel brings.

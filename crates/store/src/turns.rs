@@ -76,6 +76,26 @@ impl TryFrom<Row> for StoredTurn {
     }
 }
 
+/// How a turn stands, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnWord {
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+impl TurnWord {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 async fn list(tx: &mut Tx, sql: &str, values: &[Value]) -> Result<Vec<StoredTurn>, Error> {
     let rows = tx.rows(sql, values).await?;
     rows.into_iter().map(StoredTurn::try_from).collect()
@@ -191,6 +211,31 @@ impl Org {
                          AND id < $4 ORDER BY id DESC LIMIT $5"
                 );
                 list(tx, &sql, values![org, agent, &session, before, limit]).await
+            })
+        })
+        .await
+    }
+
+    /// Turns of all the org's agents, or of one, that are under way or ended so; newest first.
+    pub async fn turns_in(
+        &self,
+        state: TurnWord,
+        agent: Option<AgentId>,
+        before: Option<TurnId>,
+        limit: u32,
+    ) -> Result<Vec<StoredTurn>, Error> {
+        let org = self.id;
+        let before = before.map_or(uuid::Uuid::max(), TurnId::uuid);
+        self.read(move |tx| {
+            Box::pin(async move {
+                let whose = if agent.is_some() { "AND agent_id = $5" } else { "" };
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND status = $2 AND id < $3 {whose}
+                         ORDER BY id DESC LIMIT $4"
+                );
+                let mut values = values![org, state.as_str(), before, limit].to_vec();
+                values.extend(agent.map(Value::from));
+                list(tx, &sql, &values).await
             })
         })
         .await

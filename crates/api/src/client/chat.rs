@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt, stream::BoxStream};
 use reqwest::{Method, RequestBuilder, Response, header};
 
 use super::{Client, Error, accept, body, stream};
-use crate::{ChatRequest, MessageList, SessionList, Turn};
+use crate::{ChatRequest, IDEMPOTENCY_KEY, MessageList, SessionList, Turn, TurnList, TurnState};
 
 /// How long a caller waits for the end of a turn in one request.
 const TURN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -39,12 +39,19 @@ impl Stream for TurnStream {
 }
 
 impl Client {
-    /// Says something and gives what comes of it as it comes.
+    /// Says something and gives what comes of it as it comes. One whose answer was lost is said again under the same key:
+    /// it is one turn.
     pub async fn chat(&self, agent: &str, request: &ChatRequest) -> Result<TurnStream, Error> {
-        let post = self.request(Method::POST, &["v1", "agents", agent, "chat"], &[]);
-        let response = self
-            .send(body(accept(post, "text/event-stream"), request))
-            .await?;
+        let key = uuid::Uuid::now_v7().to_string();
+        let say = || {
+            let post = self.request(Method::POST, &["v1", "agents", agent, "chat"], &[]);
+            let post = post.header(IDEMPOTENCY_KEY, &key);
+            self.send(body(accept(post, "text/event-stream"), request))
+        };
+        let response = match say().await {
+            Err(Error::Transport { .. }) => say().await?,
+            answer => answer?,
+        };
         let turn = turn_of(&response).ok_or_else(|| Error::NotCreel {
             status: response.status().as_u16(),
             body: "the answer names no turn".to_owned(),
@@ -56,6 +63,37 @@ impl Client {
     pub async fn chat_to_end(&self, agent: &str, request: &ChatRequest) -> Result<Turn, Error> {
         let post = self.request(Method::POST, &["v1", "agents", agent, "chat"], &[]);
         self.json_within(body(json(post), request), TURN_TIMEOUT).await
+    }
+
+    /// Says something under a key of the caller's and gives the turn as it begins.
+    pub async fn begin_chat(&self, agent: &str, request: &ChatRequest, key: &str) -> Result<Turn, Error> {
+        let post = self.request(Method::POST, &["v1", "agents", agent, "chat"], &[]);
+        let post = post
+            .header(IDEMPOTENCY_KEY, key)
+            .header("prefer", "respond-async");
+        self.json(body(json(post), request)).await
+    }
+
+    /// Turns of the org that stand so, newest first; the page after `cursor`.
+    pub async fn turns(
+        &self,
+        state: TurnState,
+        agent: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<TurnList, Error> {
+        let state = serde_json::to_value(state).unwrap_or_default();
+        let mut query = vec![("state", state.as_str().unwrap_or_default().to_owned())];
+        query.extend(agent.map(|agent| ("agent", agent.to_owned())));
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        self.json(self.request(Method::GET, &["v1", "turns"], &query))
+            .await
+    }
+
+    /// Says once more what failed or was stopped; the new turn as it begins.
+    pub async fn retry_turn(&self, agent: &str, turn: TurnId) -> Result<Turn, Error> {
+        let turn = turn.to_string();
+        let segments = ["v1", "agents", agent, "turns", &turn, "retry"];
+        self.json(self.request(Method::POST, &segments, &[])).await
     }
 
     /// The turn as it stands.

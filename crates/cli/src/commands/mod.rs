@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod image;
+pub(crate) mod inbox;
 pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod master_key;
@@ -86,6 +87,7 @@ fn client_command(command: Command, context: &Context) -> Result<()> {
             Command::Audit(command) => audit::run(command, context).await,
             Command::Org(command) => org::run(command, context).await,
             Command::Operator(command) => operator::run(command, context).await,
+            Command::Inbox(command) => inbox::run(command, context).await,
             Command::Whoami => member::whoami(context).await,
             Command::Token(command) => token::run(command, context).await,
             Command::Password(args) => account::password(&args, context).await,

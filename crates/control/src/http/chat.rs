@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::{
     Json as Answered,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use creel_api::{ChatRequest, MessageList, Problem, SessionList, Turn};
-use creel_domain::{SessionName, TurnEvent, TurnId};
+use creel_api::{ChatRequest, MessageList, Problem, SessionList, Turn, TurnList, TurnState};
+use creel_domain::{Agent, SessionName, TurnEvent, TurnId};
 use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -21,27 +21,34 @@ use super::{
     cursor,
     extract::{Json, Path, Query, accepts, last_event_id},
     failure::{Answer, Failure},
-    sse,
+    idempotency, sse,
 };
 use crate::{Control, operations::turns};
 
 const LIST: u8 = 2;
+const TURNS: u8 = 9;
 const EVENTS: &str = "text/event-stream";
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const RESPOND_ASYNC: &str = "respond-async";
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new()
         .routes(routes!(chat))
         .routes(routes!(turn, cancel))
+        .routes(routes!(list))
+        .routes(routes!(retry))
         .routes(routes!(sessions))
         .routes(routes!(messages))
 }
 
-/// Says something to an agent. With `Accept: text/event-stream` the answer is what happens, as it happens;
-/// otherwise the finished turn. `Location` is the turn's own address. Hanging up does not stop it.
+/// Says something to an agent. With `Accept: text/event-stream` the answer is what happens, as it happens; with
+/// `Prefer: respond-async` the turn as it begins, at once; otherwise the finished turn. `Location` is the turn's own
+/// address. Hanging up does not stop it. A message sent again under its `Idempotency-Key` is the same turn.
 #[utoipa::path(post, path = "/v1/agents/{agent}/chat", tag = "chat", request_body = ChatRequest,
-    params(("agent" = String, Path)),
+    params(("agent" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("Prefer" = Option<String>, Header)),
     responses((status = 200, content((Turn = "application/json"), (TurnEvent = "text/event-stream"))),
-        (status = "default", body = Problem)))]
+        (status = 202, body = Turn), (status = "default", body = Problem)))]
 async fn chat(
     caller: Caller,
     State(control): State<Arc<Control>>,
@@ -50,12 +57,20 @@ async fn chat(
     body: Json<ChatRequest>,
 ) -> Answer<Response> {
     let agent = control.agent(caller.org, &agent).await?;
+    let key = idempotency::key(&headers, &format!("POST chat {}", agent.id), &body.bytes)?;
     let request = body.value;
-    let (turn, log) = turns::begin(&control, &agent, request.session, request.message).await?;
+    let turn = turns::begin(&control, &agent, request.session, request.message, key).await?;
     let mut response = if accepts(&headers, EVENTS) {
-        stream(log.read(0))
+        told(&control, &agent, turn, 0).await?
+    } else if prefers_async(&headers) {
+        let mut begun = Answered(turns::get(&control, &agent, turn).await?).into_response();
+        *begun.status_mut() = StatusCode::ACCEPTED;
+        insert(&mut begun, PREFERENCE_APPLIED, RESPOND_ASYNC);
+        begun
     } else {
-        log.finished().await;
+        if let turns::Log::Live(log) = turns::log(&control, &agent, turn).await? {
+            log.finished().await;
+        }
         Answered(turns::get(&control, &agent, turn).await?).into_response()
     };
     insert(
@@ -82,12 +97,27 @@ async fn turn(
     let agent = control.agent(caller.org, &agent).await?;
     if accepts(&headers, EVENTS) {
         let after = last_event_id(&headers).unwrap_or(0);
-        return Ok(match turns::log(&control, &agent, turn).await? {
-            turns::Log::Live(log) => stream(log.read(after)),
-            turns::Log::Past(events) => stream(futures_util::stream::iter(turns::retold(events, after))),
-        });
+        return told(&control, &agent, turn, after).await;
     }
     Ok(Answered(turns::get(&control, &agent, turn).await?).into_response())
+}
+
+/// What happened in a turn after event number `after`, and what still does.
+async fn told(control: &Control, agent: &Agent, turn: TurnId, after: u64) -> Answer<Response> {
+    Ok(match turns::log(control, agent, turn).await? {
+        turns::Log::Live(log) => stream(log.read(after)),
+        turns::Log::Past(events) => stream(futures_util::stream::iter(turns::retold(events, after))),
+    })
+}
+
+/// Whether the caller does not wait for the end (RFC 7240).
+fn prefers_async(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(PREFER)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|preference| preference.trim().eq_ignore_ascii_case(RESPOND_ASYNC))
 }
 
 fn stream(events: impl Stream<Item = (u64, Arc<TurnEvent>)> + Send + 'static) -> Response {
@@ -110,6 +140,66 @@ async fn cancel(
     let agent = control.agent(caller.org, &agent).await?;
     turns::cancel(&control, &caller, &agent, turn).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// How they stand: `running` are those not answered yet, `failed` those that came to nothing.
+    state: TurnState,
+    /// Only this agent's, by id or by name.
+    agent: Option<String>,
+    /// Turns in the answer, 1 to 200; 50 when absent.
+    limit: Option<u32>,
+    /// Where the page before ended.
+    cursor: Option<String>,
+}
+
+/// Messages of the org by how they stand, newest first: its inbox, and what came to nothing.
+#[utoipa::path(get, path = "/v1/turns", tag = "chat", params(Which),
+    responses((status = 200, body = TurnList), (status = "default", body = Problem)))]
+async fn list(
+    caller: Caller,
+    State(control): State<Arc<Control>>,
+    Query(which): Query<Which>,
+) -> Answer<Answered<TurnList>> {
+    let agent = match which.agent {
+        Some(agent) => Some(control.agent(caller.org, &agent).await?.id),
+        None => None,
+    };
+    let limit = limit(which.limit)?;
+    let before = which
+        .cursor
+        .map(|text| cursor::decode(TURNS, &text))
+        .transpose()?;
+    let before = before.map(|position| TurnId::from_uuid(uuid::Uuid::from_u128(position)));
+    let (items, more) = turns::list(&control, caller.org, which.state, agent, before, limit).await?;
+    let next_cursor = items
+        .last()
+        .filter(|_| more)
+        .map(|last| cursor::encode(TURNS, last.id.uuid().as_u128()));
+    Ok(Answered(TurnList { items, next_cursor }))
+}
+
+/// Says once more what failed or was stopped: a new turn in the same session, which is answered as it begins.
+#[utoipa::path(post, path = "/v1/agents/{agent}/turns/{turn}/retry", tag = "chat",
+    params(("agent" = String, Path), ("turn" = TurnId, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 202, body = Turn), (status = "default", body = Problem)))]
+async fn retry(
+    caller: Caller,
+    State(control): State<Arc<Control>>,
+    Path((agent, turn)): Path<(String, TurnId)>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let agent = control.agent(caller.org, &agent).await?;
+    let key = idempotency::key(&headers, &format!("POST retry {turn}"), &[])?;
+    let turn = turns::retry(&control, &agent, turn, key).await?;
+    let begun = Answered(turns::get(&control, &agent, turn).await?);
+    let mut response = (StatusCode::ACCEPTED, begun).into_response();
+    let location = format!("/v1/agents/{}/turns/{turn}", agent.id);
+    insert(&mut response, header::LOCATION, &location);
+    Ok(response)
 }
 
 /// The conversations with an agent, the latest first.

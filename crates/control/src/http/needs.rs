@@ -45,6 +45,12 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
         "/v1/agents/{agent}/turns/{turn}",
         Needs(Scope::ChatWrite),
     ),
+    (
+        "POST",
+        "/v1/agents/{agent}/turns/{turn}/retry",
+        Needs(Scope::ChatWrite),
+    ),
+    ("GET", "/v1/turns", Needs(Scope::ChatRead)),
     ("GET", "/v1/agents/{agent}/sessions", Needs(Scope::ChatRead)),
     (
         "GET",

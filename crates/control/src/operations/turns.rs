@@ -3,30 +3,34 @@
 use std::{sync::Arc, time::Duration};
 
 use creel_api::{self as api, ErrorCode, Message, Role, Session, ToolCall, TurnState};
-use creel_domain::{Act, Agent, SessionName, ToolRecord, Turn, TurnEvent, TurnId, TurnStatus};
+use creel_domain::{Act, Agent, AgentId, SessionName, ToolRecord, Turn, TurnEvent, TurnId, TurnStatus};
 use creel_protocol::limits;
-use creel_store::StoredTurn;
+use creel_store::{Org, StoredTurn, TurnWord};
 use tokio::time::timeout;
 
+use super::once::once;
 use crate::{
     Control,
     http::{
         auth::Caller,
         failure::{Answer, Failure},
+        idempotency::Key,
     },
-    turns::{TurnLog, sum_up},
+    turns::{Place, TurnLog, sum_up},
 };
 
 /// Whoever stops a turn waits so long for its end.
 const CANCEL_WITHIN: Duration = Duration::from_secs(15);
 
-/// Accepts a message. From here on it is answered, or its failure is shown.
+/// Accepts a message. From here on it is answered, or its failure is shown. Under a key that was used before it is the
+/// turn that was begun then.
 pub(crate) async fn begin(
     control: &Arc<Control>,
     agent: &Agent,
     session: SessionName,
     message: String,
-) -> Answer<(TurnId, Arc<TurnLog>)> {
+    key: Option<Key>,
+) -> Answer<TurnId> {
     if message.is_empty() {
         return Err(Failure::invalid("`message` must not be empty."));
     }
@@ -39,8 +43,28 @@ pub(crate) async fn begin(
             ),
         ));
     }
-    control.check_wanted(agent)?;
-    let place = control.turns.reserve(agent.id).map_err(|_| {
+    let (this, agent) = (Arc::clone(control), agent.clone());
+    let org = control.store.org(agent.org);
+    // Whoever hangs up now does not leave a row that nobody works on.
+    control
+        .detached(async move {
+            let make = async |org: Org| {
+                this.check_wanted(&agent)?;
+                let place = place(&this, &agent)?;
+                let turn = org.begin_turn(agent.id, session, message).await?;
+                let id = turn.id;
+                this.turns.begin(&this, place, agent.org, turn);
+                Ok(id)
+            };
+            // A turn that is on disk is taken up by whatever control there is.
+            let again = async |_, made: String| made.parse().map_err(Failure::internal);
+            once(org, key, make, again).await
+        })
+        .await
+}
+
+fn place(control: &Control, agent: &Agent) -> Answer<Place> {
+    control.turns.reserve(agent.id).map_err(|_| {
         Failure::new(
             ErrorCode::Busy,
             format!(
@@ -49,16 +73,7 @@ pub(crate) async fn begin(
                 limits::TURNS
             ),
         )
-    })?;
-    let (org, agent) = (agent.org, agent.id);
-    let this = Arc::clone(control);
-    // Whoever hangs up now does not leave a row that nobody works on.
-    control
-        .detached(async move {
-            let turn = this.store.org(org).begin_turn(agent, session, message).await?;
-            Ok((turn.id, this.turns.begin(&this, place, org, turn)))
-        })
-        .await
+    })
 }
 
 pub(crate) async fn finish(
@@ -202,6 +217,57 @@ pub(crate) async fn cancel(control: &Control, caller: &Caller, agent: &Agent, tu
         let _ = timeout(CANCEL_WITHIN, live.ended()).await;
     }
     Ok(())
+}
+
+/// A page of turns that stand so, newest first, and whether there are older ones.
+pub(crate) async fn list(
+    control: &Control,
+    org: creel_domain::OrgId,
+    state: TurnState,
+    agent: Option<AgentId>,
+    before: Option<TurnId>,
+    limit: u32,
+) -> Answer<(Vec<api::Turn>, bool)> {
+    let word = match state {
+        TurnState::Running => TurnWord::Running,
+        TurnState::Done => TurnWord::Done,
+        TurnState::Failed => TurnWord::Failed,
+        TurnState::Cancelled => TurnWord::Cancelled,
+    };
+    let mut turns = control
+        .store
+        .org(org)
+        .turns_in(word, agent, before, limit + 1)
+        .await?;
+    let more = turns.len() > limit as usize;
+    turns.truncate(limit as usize);
+    Ok((
+        turns.into_iter().map(|stored| shown(control, stored)).collect(),
+        more,
+    ))
+}
+
+/// Says once more what came to nothing: a new turn in the same session.
+pub(crate) async fn retry(
+    control: &Arc<Control>,
+    agent: &Agent,
+    turn: TurnId,
+    key: Option<Key>,
+) -> Answer<TurnId> {
+    let stored = stored(control, agent, turn).await?;
+    match stored.turn.status {
+        TurnStatus::Failed { .. } | TurnStatus::Cancelled { .. } => {
+            begin(control, agent, stored.turn.session, stored.turn.message, key).await
+        }
+        TurnStatus::Running => Err(Failure::new(
+            ErrorCode::Conflict,
+            "The turn is still under way: stop it first, or wait for its end.",
+        )),
+        TurnStatus::Done { .. } => Err(Failure::new(
+            ErrorCode::Conflict,
+            "The turn has its answer: to ask again, send the message again.",
+        )),
+    }
 }
 
 pub(crate) async fn sessions(control: &Control, agent: &Agent) -> Answer<Vec<Session>> {

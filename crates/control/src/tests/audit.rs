@@ -28,6 +28,11 @@ const UNTOLD: &[(&str, &str, &str)] = &[
     ),
     (
         "POST",
+        "/v1/agents/{agent}/turns/{turn}/retry",
+        "the conversation is the record, with its own times and ids",
+    ),
+    (
+        "POST",
         "/v1/sign-up",
         "nothing happens until a mailed code is shown",
     ),

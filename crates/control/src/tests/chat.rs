@@ -512,3 +512,121 @@ async fn history_comes_in_pages_from_the_newest_on() {
         .problem("invalid_request")
         .await;
 }
+
+#[tokio::test]
+async fn a_message_sent_again_under_its_key_is_one_turn() {
+    let world = World::new().await;
+    let (_, sandbox) = world.running_agent("scout").await;
+    let body = json!({"message": "hello"}).to_string();
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "event-7"),
+    ];
+    let say = || world.ask("POST", "/v1/agents/scout/chat", &headers, body.clone());
+    let first = say().await.expect(200).await;
+    let again = say().await.expect(200).await;
+    assert_eq!((&first["id"], &first["state"]), (&again["id"], &json!("done")));
+    // In whatever form the answer is wanted.
+    let streamed = [headers[0], headers[1], EVENTS[1]];
+    let reply = world
+        .ask("POST", "/v1/agents/scout/chat", &streamed, body.clone())
+        .await;
+    assert!(
+        reply
+            .header("location")
+            .ends_with(first["id"].as_str().expect("an id"))
+    );
+    assert!(told(&reply.events().all().await).contains("done"));
+    assert_eq!(world.bridges.requests(sandbox).len(), 1);
+    let other = json!({"message": "something else"}).to_string();
+    world
+        .ask("POST", "/v1/agents/scout/chat", &headers, other)
+        .await
+        .problem("idempotency_mismatch")
+        .await;
+}
+
+#[tokio::test]
+async fn whoever_does_not_wait_is_told_at_once_that_the_message_is_safe() {
+    let world = World::new().await;
+    world.running_agent("scout").await;
+    let gate = Gate::default();
+    let waits = gate.clone();
+    world
+        .bridges
+        .set_script(move |_| vec![Act::started(), Act::Wait(waits.clone()), Act::done("at last")]);
+    let headers = [
+        ("content-type", "application/json"),
+        ("prefer", "wait=9, Respond-Async"),
+    ];
+    let body = json!({"message": "take your time"}).to_string();
+    let reply = world.ask("POST", "/v1/agents/scout/chat", &headers, body).await;
+    assert_eq!(reply.header("preference-applied"), "respond-async");
+    let address = reply.header("location").to_owned();
+    let begun = reply.expect(202).await;
+    assert_eq!(begun["state"], "running");
+    let waiting = world.get("/v1/turns?state=running").await.expect(200).await;
+    assert_eq!(waiting["items"][0]["id"], begun["id"]);
+    gate.open();
+    wait("the turn to end", || async {
+        let turn = world.get(&address).await.json().await;
+        (turn["state"] == "done", turn.to_string())
+    })
+    .await;
+    let waiting = world.get("/v1/turns?state=running&agent=scout").await;
+    assert_eq!(waiting.expect(200).await["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_came_to_nothing_is_listed_and_said_once_more() {
+    let world = World::new().await;
+    world.running_agent("scout").await;
+    world.bridges.set_script(|_| {
+        let failure = TurnFailure {
+            code: "model_failed".to_owned(),
+            message: "It was out.".to_owned(),
+        };
+        vec![Act::started(), Act::Say(TurnEvent::Failed(failure))]
+    });
+    let turn = world
+        .post(
+            "/v1/agents/scout/chat",
+            json!({"message": "hello", "session": "news"}),
+        )
+        .await
+        .expect(200)
+        .await;
+    assert_eq!(turn["state"], "failed");
+    let dead = world
+        .get("/v1/turns?state=failed&agent=scout")
+        .await
+        .expect(200)
+        .await;
+    assert_eq!(
+        (&dead["items"][0]["id"], &dead["items"][0]["message"]),
+        (&turn["id"], &json!("hello"))
+    );
+    world
+        .bridges
+        .set_script(|_| vec![Act::started(), Act::done("hello to you")]);
+    let retry = format!(
+        "/v1/agents/scout/turns/{}/retry",
+        turn["id"].as_str().expect("an id")
+    );
+    let reply = world.post(&retry, json!({})).await;
+    let address = reply.header("location").to_owned();
+    assert_eq!(reply.expect(202).await["session"], "news");
+    wait("the turn to end", || async {
+        let turn = world.get(&address).await.json().await;
+        (turn["state"] == "done", turn.to_string())
+    })
+    .await;
+    let again = format!("{}/retry", address);
+    world.post(&again, json!({})).await.problem("conflict").await;
+    world.get("/v1/turns").await.problem("invalid_request").await;
+    world
+        .get("/v1/turns?state=failed&agent=nobody")
+        .await
+        .problem("not_found")
+        .await;
+}

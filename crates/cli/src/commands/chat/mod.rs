@@ -5,6 +5,7 @@ mod turn;
 
 use std::io::{IsTerminal, Read};
 
+use creel_api::ChatRequest;
 use creel_domain::SessionName;
 
 use crate::{
@@ -34,6 +35,9 @@ pub(crate) struct ChatArgs {
     /// Which conversation
     #[arg(long, short, default_value = "main")]
     session: SessionName,
+    /// Print the turn's id as soon as the message is safe, and do not wait for the answer
+    #[arg(long, short)]
+    detach: bool,
 }
 
 pub(crate) async fn run(args: ChatArgs, context: &Context) -> Result<()> {
@@ -42,6 +46,10 @@ pub(crate) async fn run(args: ChatArgs, context: &Context) -> Result<()> {
         None if !std::io::stdin().is_terminal() => Some(from_stdin()?),
         message => message.map(str::to_owned),
     };
+    if args.detach {
+        let message = message.ok_or_else(|| Failure::wrong_use("--detach needs a message"))?;
+        return detached(&args.agent, args.session, message, context).await;
+    }
     let conversation = turn::Conversation {
         context,
         agent: &args.agent,
@@ -56,6 +64,19 @@ pub(crate) async fn run(args: ChatArgs, context: &Context) -> Result<()> {
         },
         None => repl::run(&conversation).await,
     }
+}
+
+async fn detached(agent: &str, session: SessionName, message: String, context: &Context) -> Result<()> {
+    let request = ChatRequest { message, session };
+    // The same key for the same message: a lost answer does not say it twice.
+    let key = uuid::Uuid::now_v7().to_string();
+    let turn = match context.client.begin_chat(agent, &request, &key).await {
+        Err(error) if error.is_passing() && error.code().is_none() => {
+            context.client.begin_chat(agent, &request, &key).await?
+        }
+        answer => answer?,
+    };
+    context.out.show(&turn, || turn.id.to_string())
 }
 
 fn from_stdin() -> Result<String> {

@@ -1,7 +1,7 @@
 //! Two orgs on one file: whatever one asks, it neither sees nor touches what is the other's.
 
 use creel_domain::{Depth, Intent, Name, TurnStatus};
-use creel_store::{Claim, Error, NewProvider, NewToken, Org, UsageBy};
+use creel_store::{Claim, Error, NewProvider, NewToken, Org, TurnWord, UsageBy};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
@@ -102,6 +102,15 @@ async fn nothing_leaks_and_nothing_is_touched_by_any_method() {
     assert_eq!(two.agents(None, 9).await.expect("a list"), []);
     absent("turn", two.turn(agent.id, turn.id).await);
     assert_eq!(two.turns(agent.id, session(), None, 9).await.expect("a list"), []);
+    for state in [TurnWord::Running, TurnWord::Failed] {
+        assert_eq!(two.turns_in(state, None, None, 9).await.expect("a list"), []);
+        assert_eq!(
+            two.turns_in(state, Some(agent.id), None, 9)
+                .await
+                .expect("a list"),
+            []
+        );
+    }
     assert_eq!(two.sessions(agent.id).await.expect("a list"), []);
     assert_eq!(two.providers().await.expect("a list"), []);
     assert!(two.provider(name("box")).await.expect("no error").is_none());
