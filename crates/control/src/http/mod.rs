@@ -19,6 +19,7 @@ pub(crate) mod failure;
 mod files;
 mod health;
 pub(crate) mod idempotency;
+mod linger;
 mod logs;
 mod me;
 mod members;
@@ -174,6 +175,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .layer(middleware::from_fn_with_state(control, watch::watch))
         .layer(middleware::from_fn(failure::finish))
         .layer(middleware::from_fn(plain))
+        .layer(middleware::from_fn(linger::linger))
 }
 
 /// Holds for every answer: it is what it says it is.
