@@ -1,4 +1,4 @@
-//! `just bench [start|memory|turn|store]`: what Creel costs, as ratios to the least that anybody could pay for the same.
+//! `just bench [start|memory|turn|wake|store]`: what Creel costs, as ratios to the least that anybody could pay for the same.
 //!
 //! Machines are noisy, so each measure is taken in turns with its floor; what counts is the median of the
 //! ratios of neighbours, not the milliseconds.
@@ -9,6 +9,7 @@ mod memory;
 mod start;
 mod store;
 mod turn;
+mod wake;
 
 use anyhow::{Context, Result, bail};
 use creel_domain::ImageName;
@@ -19,8 +20,8 @@ use creel_tests::Platform;
 async fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     for name in &wanted {
-        if !["start", "memory", "turn", "store"].contains(&name.as_str()) {
-            bail!("there is no bench `{name}`: start, memory, turn and store are");
+        if !["start", "memory", "turn", "wake", "store"].contains(&name.as_str()) {
+            bail!("there is no bench `{name}`: start, memory, turn, wake and store are");
         }
     }
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
@@ -40,6 +41,9 @@ async fn main() -> Result<()> {
     }
     if wants("turn") {
         turn::run(&platform().await?).await?;
+    }
+    if wants("wake") {
+        wake::run(&platform().await?).await?;
     }
     Ok(())
 }
