@@ -4,10 +4,10 @@ use creel_domain::{Act, Email, IdentityId, MemberRole, OrgId, TokenId, UserId};
 use jiff::Timestamp;
 
 use crate::{
-    Access, Error, MAX_MEMBERS, Platform,
+    Access, Error, Platform,
     access::{Hash, insert_org},
     audit::{known_as, record, record_for},
-    members::insert_member,
+    members::{has_room, insert_member},
     people::{alone_in, put_email, use_invitation},
     rows::{Row, values},
     tx::Tx,
@@ -177,14 +177,7 @@ impl Platform {
                     }
                     Newcomers::Join(org, role) => {
                         alone_in(tx, org).await?;
-                        let sql = "SELECT COUNT(*) AS n FROM members WHERE org_id = $1";
-                        let there = tx.row(sql, values![org]).await?;
-                        if there.map(|row| row.count("n")).transpose()?.unwrap_or_default() >= MAX_MEMBERS {
-                            return Err(Error::LimitReached {
-                                what: "members",
-                                most: MAX_MEMBERS,
-                            });
-                        }
+                        has_room(tx, org).await?;
                         insert_user(tx, org, fresh, &new.name, role, now).await?;
                         let act = Act::new("member.join").on("user", fresh).named(&new.name);
                         record(tx, org, act.with("role", role).with("issuer", &new.issuer)).await?;

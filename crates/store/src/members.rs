@@ -109,6 +109,18 @@ async fn count(tx: &mut Tx, sql: &str, org: OrgId) -> Result<u64, Error> {
     Ok(row.map(|row| row.count("n")).transpose()?.unwrap_or_default())
 }
 
+/// Refuses one more member than an org may have. It still holds when they are written, for nobody else writes in the org.
+pub(crate) async fn has_room(tx: &mut Tx, org: OrgId) -> Result<(), Error> {
+    let members = "SELECT COUNT(*) AS n FROM members WHERE org_id = $1";
+    if count(tx, members, org).await? >= MAX_MEMBERS {
+        return Err(Error::LimitReached {
+            what: "members",
+            most: MAX_MEMBERS,
+        });
+    }
+    Ok(())
+}
+
 async fn the_member(tx: &mut Tx, org: OrgId, user: UserId) -> Result<StoredMember, Error> {
     let sql = "SELECT user_id, name, role, created_at FROM members WHERE org_id = $1 AND user_id = $2";
     let row = tx
@@ -335,13 +347,7 @@ impl Org {
                     return Ok(None);
                 };
                 let role = used.parsed::<MemberRole>("role")?;
-                let members = "SELECT COUNT(*) AS n FROM members WHERE org_id = $1";
-                if count(tx, members, org).await? >= MAX_MEMBERS {
-                    return Err(Error::LimitReached {
-                        what: "members",
-                        most: MAX_MEMBERS,
-                    });
-                }
+                has_room(tx, org).await?;
                 let who = user.unwrap_or(fresh);
                 if user.is_none() {
                     let sql = "INSERT INTO users (id, org_id, name, created_at) VALUES ($1, $2, $3, $4)";

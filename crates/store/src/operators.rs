@@ -5,8 +5,8 @@ use creel_domain::{Act, Email, UserId};
 use crate::{
     Error, Platform,
     audit::record_for,
-    people::owner_of,
-    rows::{Row, values},
+    people::{PERSON, Person, by_email},
+    rows::values,
     tx::Tx,
 };
 
@@ -23,34 +23,23 @@ pub struct StoredOperator {
     pub second_factor: bool,
 }
 
-impl TryFrom<&Row> for StoredOperator {
-    type Error = Error;
-
-    fn try_from(row: &Row) -> Result<Self, Error> {
-        Ok(Self {
-            user: row.id("id")?,
-            name: row.text("name")?.to_owned(),
-            email: match row.maybe_text("address")? {
-                Some(_) => Some(row.parsed("address")?),
-                None => None,
-            },
-            second_factor: row.int("second_factor")? != 0,
-        })
+impl From<Person> for StoredOperator {
+    fn from(person: Person) -> Self {
+        Self {
+            second_factor: person.needs_two_factors(),
+            user: person.user,
+            name: person.name,
+            email: person.email,
+        }
     }
 }
 
 async fn all(tx: &mut Tx) -> Result<Vec<StoredOperator>, Error> {
-    // Passkeys are two factors where nothing that is one lets anybody in beside them.
-    let sql = "SELECT u.id, u.name, e.address,
-                      CASE WHEN t.confirmed_at IS NOT NULL THEN 1
-                           WHEN p.user_id IS NULL AND EXISTS (SELECT 1 FROM passkeys k WHERE k.user_id = u.id)
-                                AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.user_id = u.id) THEN 1
-                           ELSE 0 END AS second_factor
-               FROM users u LEFT JOIN emails e ON e.user_id = u.id LEFT JOIN totps t ON t.user_id = u.id
-               LEFT JOIN passwords p ON p.user_id = u.id
-               WHERE u.operator = 1 ORDER BY u.id";
-    let rows = tx.rows(sql, values![]).await?;
-    rows.iter().map(StoredOperator::try_from).collect()
+    let sql = format!("{PERSON} WHERE u.operator = 1 ORDER BY u.id");
+    let rows = tx.rows(&sql, values![]).await?;
+    rows.iter()
+        .map(|row| Person::try_from(row).map(StoredOperator::from))
+        .collect()
 }
 
 impl Platform {
@@ -63,11 +52,9 @@ impl Platform {
     pub async fn add_operator(&self, email: Email) -> Result<StoredOperator, Error> {
         self.write(move |tx| {
             Box::pin(async move {
-                let user = owner_of(tx, &email).await?.ok_or(Error::NotFound("user"))?;
-                let sql = "SELECT 1 AS verified FROM emails WHERE user_id = $1 AND verified_at IS NOT NULL";
-                if tx.row(sql, values![user]).await?.is_none() {
-                    return Err(Error::NotFound("user"));
-                }
+                let person = by_email(tx, &email).await?;
+                let person = person.filter(|person| person.verified_at.is_some());
+                let user = person.ok_or(Error::NotFound("user"))?.user;
                 if all(tx).await?.len() as u64 >= MAX_OPERATORS {
                     return Err(Error::LimitReached {
                         what: "operators",

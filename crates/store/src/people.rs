@@ -4,11 +4,11 @@ use creel_domain::{Act, BrowserSessionId, Email, MemberRole, OrgId, UserId};
 use jiff::Timestamp;
 
 use crate::{
-    Error, MAX_MEMBERS, NewBrowserSession, Platform,
+    Error, NewBrowserSession, Platform,
     access::{Hash, insert_org},
     audit::{known_as, record, record_for},
     browser_sessions,
-    members::insert_member,
+    members::{has_room, insert_member},
     rows::{Row, values},
     tx::Tx,
 };
@@ -111,7 +111,8 @@ pub enum SignedUp {
     },
 }
 
-const PERSON: &str =
+/// Everything that makes a [`Person`].
+pub(crate) const PERSON: &str =
     "SELECT u.id, u.name, u.operator, e.address, e.verified_at, p.hash, p.salt, p.memory_kib, p.passes, p.lanes,
             CASE WHEN t.confirmed_at IS NULL THEN 0 ELSE 1 END AS second_factor,
             (SELECT COUNT(*) FROM passkeys k WHERE k.user_id = u.id) AS passkeys,
@@ -169,7 +170,7 @@ impl TryFrom<&Row> for Membership {
     }
 }
 
-async fn by_email(tx: &mut Tx, email: &Email) -> Result<Option<Person>, Error> {
+pub(crate) async fn by_email(tx: &mut Tx, email: &Email) -> Result<Option<Person>, Error> {
     let sql = format!("{PERSON} WHERE e.address = $1");
     let row = tx.row(&sql, values![email]).await?;
     row.as_ref().map(Person::try_from).transpose()
@@ -275,14 +276,7 @@ pub(crate) async fn use_invitation(
     let Some(row) = tx.row(sql, values![invitation, now]).await? else {
         return Ok(None);
     };
-    let members = "SELECT COUNT(*) AS n FROM members WHERE org_id = $1";
-    let count = tx.row(members, values![org]).await?;
-    if count.map(|row| row.count("n")).transpose()?.unwrap_or_default() >= MAX_MEMBERS {
-        return Err(Error::LimitReached {
-            what: "members",
-            most: MAX_MEMBERS,
-        });
-    }
+    has_room(tx, org).await?;
     Ok(Some((org, row.parsed("role")?)))
 }
 
