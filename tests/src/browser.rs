@@ -1,8 +1,15 @@
 //! A browser, as far as sign-in needs one: it follows redirects and keeps each site's cookies.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, header, redirect};
+use reqwest::{
+    Client, Method, RequestBuilder, StatusCode, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header, redirect,
+};
 
 /// No sign-in takes more.
 const REDIRECTS: usize = 20;
@@ -40,9 +47,34 @@ fn site(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
+/// As browsers do it: every name below `localhost` is this host.
+struct Here;
+
+impl Resolve for Here {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let host = match name.as_str() {
+                name if name.ends_with(".localhost") => "127.0.0.1",
+                name => name,
+            };
+            let found: Vec<_> = tokio::net::lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
 impl Default for Browser {
     fn default() -> Self {
-        let http = Client::builder().redirect(redirect::Policy::none()).build();
+        let mut headers = header::HeaderMap::new();
+        headers.insert(
+            header::ACCEPT,
+            header::HeaderValue::from_static("text/html,*/*;q=0.8"),
+        );
+        let http = Client::builder()
+            .redirect(redirect::Policy::none())
+            .default_headers(headers)
+            .dns_resolver(Arc::new(Here))
+            .build();
         Self {
             http: http.expect("a client"),
             stops_at: None,

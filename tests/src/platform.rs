@@ -183,7 +183,7 @@ impl Platform {
     }
 
     pub fn logs(&self) -> String {
-        let logs = ["control.log", "supervisor.log"]
+        let logs = ["edge.log", "control.log", "supervisor.log"]
             .map(|name| fs::read_to_string(self.data().join("logs").join(name)));
         logs.map(Result::unwrap_or_default).join("\n")
     }

@@ -11,6 +11,7 @@ use crate::Platform;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Control,
+    Edge,
     Supervisor,
     /// The first process of the only sandbox there is.
     Bridge,
@@ -68,11 +69,11 @@ impl Platform {
     pub fn find(&self, part: Part) -> Option<Pid> {
         let group = Places::cgroup_for(&self.data());
         let is_it = |process: &Process| match part {
-            Part::Control | Part::Supervisor => {
-                let name = if part == Part::Control {
-                    "control"
-                } else {
-                    "supervisor"
+            Part::Control | Part::Edge | Part::Supervisor => {
+                let name = match part {
+                    Part::Control => "control",
+                    Part::Edge => "edge",
+                    _ => "supervisor",
                 };
                 process.parent == self.parent() && process.argv.get(1).is_some_and(|arg| arg == name)
             }

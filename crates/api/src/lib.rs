@@ -17,6 +17,7 @@ mod orgs;
 mod passkeys;
 mod people;
 mod platform;
+mod ports;
 mod problem;
 mod providers;
 mod secrets;
@@ -56,6 +57,7 @@ pub use people::{
     WantedToken,
 };
 pub use platform::{Host, Identity, Image, ImageList, ImageProgress, SignInLink, Version};
+pub use ports::{CreateShareLink, NewShareLink, Port, PortList, PublishPort, ShareLink, ShareLinkList};
 pub use problem::{ErrorCode, Problem};
 pub use providers::{AddProvider, Provider, ProviderList, ProviderTest};
 pub use secrets::{

@@ -97,6 +97,9 @@ codes! {
     LimitReached = "limit_reached", 409, "A limit of the platform is reached";
     Busy = "busy", 429, "Too much is under way";
     RateLimited = "rate_limited", 429, "Too many requests";
+    UnknownHost = "unknown_host", 421, "Nothing is served under this name";
+    PortClosed = "port_closed", 502, "Nothing listens on the port";
+    Starting = "starting", 503, "Creel is starting";
     AgentUnreachable = "agent_unreachable", 502, "The agent does not answer";
     AgentFailed = "agent_failed", 502, "The agent failed";
     AgentNotReady = "agent_not_ready", 503, "The agent was not ready in time";

@@ -91,6 +91,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
         shutdown: shutdown.clone(),
         started: std::time::Instant::now(),
         execs: Arc::new(tokio::sync::Semaphore::new(creel_protocol::limits::EXECS)),
+        ports: Arc::new(tokio::sync::Semaphore::new(
+            creel_protocol::limits::PORT_CONNECTIONS,
+        )),
     };
     let listener = listen(&paths.bridge_socket)?;
     logs.bridge(format!(

@@ -65,6 +65,9 @@ pub(crate) enum Command {
     Cp(commands::cp::CpArgs),
     /// Show what model calls used and cost
     Usage(commands::usage::UsageArgs),
+    /// Reach an agent's page and ports from outside
+    #[command(subcommand)]
+    Port(commands::port::PortCommand),
     /// Show what happened
     Events(commands::events::EventsArgs),
     /// Say where model calls go
@@ -133,4 +136,6 @@ pub(crate) enum Command {
     Supervisor(up::SupervisorArgs),
     #[command(hide = true)]
     Control(up::ControlArgs),
+    #[command(hide = true)]
+    Edge(up::EdgeProcessArgs),
 }

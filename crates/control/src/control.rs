@@ -14,6 +14,7 @@ use creel_store::Store;
 
 use crate::{
     OrgVaults, PublicUrl,
+    edge::AgentUrls,
     http::failure::{Answer, Failure},
     issuers::Issuers,
     limits::Limits,
@@ -48,6 +49,7 @@ pub(crate) struct Control {
     pub(crate) passwords: Passwords,
     pub(crate) mailer: Mailer,
     pub(crate) public_url: PublicUrl,
+    pub(crate) agent_urls: AgentUrls,
     pub(crate) sign_up: SignUpMode,
     pub(crate) signing: Signing,
     pub(crate) issuers: Issuers,

@@ -6,6 +6,7 @@
 //! reconcile ◀─────────────┘            brings sandboxes there, through the supervisor
 //! rest                                 puts to rest what nobody needs, wakes what somebody does
 //! turns ─▶ bridge                      messages to their end, through crashes
+//! edge                                 who may come to an agent's ports, and leases that keep it awake
 //! uplink ◀─ sandbox                    model calls and the refusal of everything else
 //! mail                                 what waits in the store, to people
 //! limits, refusals                     how often somebody may ask, and who was refused
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod control;
+mod edge;
 mod housekeeping;
 mod http;
 mod issuers;
@@ -44,6 +46,7 @@ mod uplink;
 mod vault;
 
 pub use creel_api::SignUpMode;
+pub use edge::{BadAgentDomain, Names};
 pub use http::openapi;
 pub use issuers::{IssuerKeys, JwtIssuer, SHARED_SECRET_BYTES};
 pub use mail::BadMail;

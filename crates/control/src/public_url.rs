@@ -38,6 +38,11 @@ impl PublicUrl {
         &self.host
     }
 
+    /// None: the scheme's own.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// Whom passkeys are made for; none where there can be none.
     pub(crate) fn relying_party(&self) -> Option<RelyingParty> {
         RelyingParty::at(self.https, &self.host, self.port)

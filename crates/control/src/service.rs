@@ -10,11 +10,13 @@ use creel_domain::{Actor, Deadlines, Rates};
 use creel_models::Models;
 use creel_protocol::{Bridges, Layout, Supervisor};
 use creel_store::Store;
-use tokio::net::TcpListener;
+use tokio::net::UnixListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    BadPublicUrl, Control, OrgVaults, PublicUrl, SignUpMode, housekeeping,
+    BadAgentDomain, BadPublicUrl, Control, OrgVaults, PublicUrl, SignUpMode,
+    edge::{self, AgentUrls, Names},
+    housekeeping,
     http::{self, failure::Failure},
     issuers::{Issuers, JwtIssuer, fetch},
     key_keeper,
@@ -30,8 +32,12 @@ use crate::{
 
 pub struct Options {
     pub layout: Layout,
-    /// The public listener, bound by whoever could.
-    pub listener: TcpListener,
+    /// Where the edge hands on what is for the public API; bound by whoever could.
+    pub listener: UnixListener,
+    /// Where the edge asks who may come to which agent.
+    pub edge: UnixListener,
+    /// The edge's own address: where Creel is reached on this host.
+    pub address: SocketAddr,
     pub store: Store,
     pub supervisor: Arc<dyn Supervisor>,
     pub bridges: Arc<dyn Bridges>,
@@ -53,8 +59,10 @@ pub struct Options {
 #[derive(Clone, Default)]
 pub struct People {
     pub sign_up: SignUpMode,
-    /// Where people reach this Creel; none: at its listener, on this host.
+    /// Where people reach this Creel; none: at the edge's address, on this host.
     pub public_url: Option<PublicUrl>,
+    /// Below which agents have names of their own; none: below `localhost` on loopback, else they have none.
+    pub agent_domain: Option<String>,
     /// `smtps://user:password@host`; none: mails become files in the data directory.
     pub smtp_url: Option<String>,
     /// Who mails come from; none: `creel` at the public address.
@@ -67,6 +75,7 @@ impl std::fmt::Debug for People {
         f.debug_struct("People")
             .field("sign_up", &self.sign_up)
             .field("public_url", &self.public_url)
+            .field("agent_domain", &self.agent_domain)
             .field("mail_from", &self.mail_from)
             .finish_non_exhaustive()
     }
@@ -78,6 +87,23 @@ impl People {
         let layout = Layout::new("/");
         let from = self.mail_from.as_deref().unwrap_or("creel@localhost");
         Post::new(self.smtp_url.as_deref(), from, layout.mail()).map(drop)
+    }
+
+    fn public_url(&self, address: SocketAddr) -> Result<PublicUrl, Error> {
+        match &self.public_url {
+            Some(url) => Ok(url.clone()),
+            None => here(address),
+        }
+    }
+
+    fn agent_urls(&self, address: SocketAddr) -> Result<AgentUrls, Error> {
+        let url = self.public_url(address)?;
+        Ok(AgentUrls::new(&url, self.agent_domain.as_deref())?)
+    }
+
+    /// Under which names Creel and its agents are reached, with an edge that listens at `address`.
+    pub fn names(&self, address: SocketAddr) -> Result<Names, Error> {
+        Ok(self.agent_urls(address)?.names())
     }
 
     fn post(&self, url: &PublicUrl, layout: &Layout) -> Result<Post, BadMail> {
@@ -101,6 +127,8 @@ pub enum Error {
     Mail(#[from] BadMail),
     #[error(transparent)]
     PublicUrl(#[from] BadPublicUrl),
+    #[error(transparent)]
+    AgentDomain(#[from] BadAgentDomain),
     #[error("{0}")]
     Refused(String),
 }
@@ -115,7 +143,8 @@ impl From<Failure> for Error {
 pub struct Service {
     control: Arc<Control>,
     layout: Layout,
-    listener: TcpListener,
+    listener: UnixListener,
+    edge: UnixListener,
 }
 
 /// What whoever started control may ask of it. Cheap to clone.
@@ -133,6 +162,8 @@ impl Service {
         let Options {
             layout,
             listener,
+            edge,
+            address,
             store,
             supervisor,
             bridges,
@@ -147,10 +178,8 @@ impl Service {
         } = options;
         let first = store.platform().first_owner().await?;
         let http = fetch::client().map_err(|error| Error::Refused(error.to_string()))?;
-        let public_url = match &people.public_url {
-            Some(url) => url.clone(),
-            None => here(&listener)?,
-        };
+        let public_url = people.public_url(address)?;
+        let agent_urls = people.agent_urls(address)?;
         let mailer = Mailer::new(people.post(&public_url, &layout)?);
         store.platform().first_owner().await?;
         let interrupted = store.platform().interrupt_open_calls().await?;
@@ -168,6 +197,7 @@ impl Service {
             passwords: Passwords::new(COST),
             mailer,
             public_url,
+            agent_urls,
             sign_up: people.sign_up,
             turns,
             store,
@@ -201,6 +231,7 @@ impl Service {
             control,
             layout,
             listener,
+            edge,
         })
     }
 
@@ -214,6 +245,7 @@ impl Service {
             control,
             layout,
             listener,
+            edge,
         } = self;
         let uplink = tokio::spawn(uplink::run(Arc::clone(&control), layout));
         // A task that panicked takes the process down: half a control helps nobody.
@@ -226,6 +258,8 @@ impl Service {
             .collect();
         let keeper = AbortOnDropHandle::new(tokio::spawn(housekeeping::run(Arc::clone(&control))));
         let _keys = AbortOnDropHandle::new(tokio::spawn(key_keeper::run(Arc::clone(&control))));
+        let edge = edge::run(Arc::clone(&control), edge);
+        let edge = AbortOnDropHandle::new(tokio::spawn(edge));
         let shutdown = control.shutdown.clone();
         let server = creel_daemon::serve(
             listener,
@@ -236,6 +270,7 @@ impl Service {
         tokio::select! {
             () = server => {}
             ended = uplink => ended_early("the ways out of the sandboxes", ended)?,
+            ended = edge => ended_early("what the edge asks", ended)?,
             ended = reconciler => ended_early("the reconciler", ended)?,
             (ended, ..) = futures_util::future::select_all(mails) => ended_early("the sender of mails", ended)?,
         }
@@ -257,11 +292,8 @@ const COST: Cost = Cost {
     lanes: 1,
 };
 
-/// The listener's own address, as a browser on this host reaches it.
-fn here(listener: &TcpListener) -> Result<PublicUrl, Error> {
-    let bound = listener
-        .local_addr()
-        .map_err(|error| Error::Refused(format!("the listener has no address: {error}")))?;
+/// An address that is listened on, as a browser on this host reaches it.
+fn here(bound: SocketAddr) -> Result<PublicUrl, Error> {
     let address = match bound.ip() {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),

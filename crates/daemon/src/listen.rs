@@ -45,7 +45,20 @@ pub async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
 /// Bound through its directory's descriptor, so the path may be longer than a socket address holds.
 /// A file of another kind at the path is left alone and is an error.
 pub fn bind_unix(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> Result<UnixListener, ListenError> {
-    let bind = || -> io::Result<UnixListener> {
+    let listener = bind_unix_std(path, mode, owner)?;
+    UnixListener::from_std(listener).map_err(|source| ListenError::Socket {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// As [`bind_unix`], for whoever hands the listener on. It does not block.
+pub fn bind_unix_std(
+    path: &Path,
+    mode: u32,
+    owner: Option<(u32, u32)>,
+) -> Result<std::os::unix::net::UnixListener, ListenError> {
+    let bind = || -> io::Result<std::os::unix::net::UnixListener> {
         match fs::symlink_metadata(path) {
             Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
             Ok(_) => return Err(ErrorKind::AlreadyExists.into()),
@@ -63,7 +76,7 @@ pub fn bind_unix(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> Result<Un
             chown(&short, Some(uid), Some(gid))?;
         }
         listener.set_nonblocking(true)?;
-        UnixListener::from_std(listener)
+        Ok(listener)
     };
     bind().map_err(|source| ListenError::Socket {
         path: path.to_owned(),

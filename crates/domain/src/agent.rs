@@ -94,6 +94,14 @@ impl Runtime {
         }
     }
 
+    /// The port of its own web page inside; none: it has no page.
+    pub const fn page(self) -> Option<u16> {
+        match self {
+            Self::Openclaw => Some(18_789),
+            Self::Lite => None,
+        }
+    }
+
     /// What it runs from.
     pub const fn image(self) -> ImageName {
         match self {

@@ -162,6 +162,8 @@ ids! {
     BrowserSessionId = "bse", "a browser session";
     /// One mail that waits to be sent.
     MailId = "mail", "a mail";
+    /// One link that opens a port to whoever has it.
+    ShareLinkId = "shl", "a share link";
     /// One configured model provider.
     ProviderId = "prv", "a provider";
 }

@@ -17,6 +17,7 @@ mod money;
 mod name;
 mod observed;
 mod password;
+mod port;
 mod rate;
 mod reconcile;
 mod rest;
@@ -35,7 +36,7 @@ pub use email::{BadEmail, Email};
 pub use health::{BridgeHealth, RuntimeHealth, RuntimeState};
 pub use id::{
     AgentId, BadId, BrowserSessionId, CallId, DeviceId, EventId, IdentityId, InvitationId, MailId, MessageId,
-    OrgId, PasskeyId, ProviderId, SandboxId, SsoProviderId, TokenId, TurnId, UserId,
+    OrgId, PasskeyId, ProviderId, SandboxId, ShareLinkId, SsoProviderId, TokenId, TurnId, UserId,
 };
 pub use limits::{BadLimits, Limits};
 pub use model::{BadModelName, ModelName, ProviderKind};
@@ -43,6 +44,7 @@ pub use money::MicroUsd;
 pub use name::{BadName, Name};
 pub use observed::Observed;
 pub use password::{PasswordRules, WeakPassword};
+pub use port::{AgentHost, BadDomainName, DomainName, PortAccess};
 pub use rate::{Allowance, BadRates, Rate, RateClass, Rates};
 pub use reconcile::{Deadlines, Situation, Step, agent_state, next_steps};
 pub use rest::{Autostop, BadRest, Rest};

@@ -16,6 +16,7 @@
 //! | `PUT /v1/files/content?path=P` | writes a file whole: a half-sent body leaves the old one |
 //! | `POST /v1/files/mkdir?path=P`, `POST /v1/files/move?from=P&to=P`, `DELETE /v1/files?path=P&recursive=B` | |
 //! | `GET /v1/logs?tail=N&follow=B` | JSON lines of [`LogLine`] |
+//! | `GET /v1/ports/{port}` (`Upgrade: creel-port`) | that loopback port, byte for byte: [`crate::connect_port`] |
 //! | `POST /v1/shutdown` | ends the runtime, then the sandbox |
 //!
 //! A refusal is a status with `{"code": …, "message": …}`.
@@ -53,6 +54,8 @@ pub mod limits {
     pub const LOG_LINE_BYTES: usize = 8 * 1024;
     /// Commands under way in one sandbox.
     pub const EXECS: usize = 32;
+    /// Connections from outside to ports of one sandbox.
+    pub const PORT_CONNECTIONS: usize = 1024;
     /// Messages in one answer of history.
     pub const HISTORY_ENTRIES: usize = 1000;
 }

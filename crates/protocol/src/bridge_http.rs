@@ -15,6 +15,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 
 use self::call::{Call, Reply};
+pub(crate) use self::{call::refusal, socket::connect};
 use crate::{
     Bridge, BridgeError, Bridges, ByteStream, EventStream, ExecRequest, ExecSession, FileEntry, HistoryEntry,
     Layout, LogLine, LogStream, ReadFile, SessionSummary, TurnRequest, limits,

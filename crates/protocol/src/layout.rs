@@ -9,6 +9,8 @@
 //!   volumes/ID/               disk.img and the directory it is mounted on
 //!   run/                      sockets; made anew when missing
 //!     supervisor.sock         0660, root and the unprivileged account
+//!     control.sock            0600, the unprivileged account: the public API, as the edge reaches it
+//!     edge/edge.sock          below a directory of the unprivileged account's alone: what the edge asks of control
 //!     sandboxes/ID/in/        tiny tmpfs, bridge.sock
 //!     sandboxes/ID/out/       uplink.sock, owned by the unprivileged account
 //!     sandboxes/ID/etc/       spec.json
@@ -95,6 +97,20 @@ impl Layout {
 
     pub fn supervisor_socket(&self) -> PathBuf {
         self.run().join("supervisor.sock")
+    }
+
+    /// The public API, without TLS and with the caller's address in a header.
+    pub fn control_socket(&self) -> PathBuf {
+        self.run().join("control.sock")
+    }
+
+    /// Of the unprivileged account alone.
+    pub fn edge(&self) -> PathBuf {
+        self.run().join("edge")
+    }
+
+    pub fn edge_socket(&self) -> PathBuf {
+        self.edge().join("edge.sock")
     }
 
     pub fn volumes(&self) -> PathBuf {

@@ -7,14 +7,17 @@
 //! |---|---|---|---|
 //! | [`Supervisor`] | control | supervisor | `run/supervisor.sock` |
 //! | [`Bridge`] | control | the bridge in a sandbox (hostile) | `run/sandboxes/ID/in/bridge.sock` |
+//! | [`edge`] | edge | control | `run/edge/edge.sock` |
 //! | uplink | the bridge (hostile) | control's models and egress | `run/sandboxes/ID/out/uplink.sock` |
 
 mod bridge;
 mod bridge_http;
+pub mod edge;
 mod exec;
 mod image;
 pub mod inside;
 mod layout;
+mod ports;
 pub mod sse;
 mod supervisor;
 pub mod supervisor_http;
@@ -27,5 +30,6 @@ pub use bridge_http::{BridgeClient, LocalBridges};
 pub use exec::{BadFrame, ExecFrame, ExecRequest, ExecSession};
 pub use image::{ImageState, ImageStatus};
 pub use layout::Layout;
+pub use ports::{PORT_UPGRADE, connect_port, is_public_port};
 pub use supervisor::{HostReport, ReportStream, Supervisor, SupervisorError};
 pub use supervisor_http::{PutTarget, SupervisorClient};

@@ -7,7 +7,9 @@ use crate::{
     Error, Org, Platform,
     audit::record,
     events::append,
+    hosts,
     idempotency::made,
+    ports,
     rows::{Row, values},
     tx::Tx,
 };
@@ -244,6 +246,7 @@ impl Org {
         self.write(move |tx| {
             Box::pin(async move {
                 insert(tx, &agent).await?;
+                hosts::label(tx, agent.org, agent.id, &agent.name, now).await?;
                 let subject = agent.id.to_string();
                 made(tx, agent.org, key.as_deref(), &subject).await?;
                 let data = json!({ "name": agent.name, "runtime": agent.spec.runtime });
@@ -420,6 +423,7 @@ impl Org {
                     key,
                 )
                 .await?;
+                ports::forget(tx, org, agent).await?;
                 tx.run("DELETE FROM agents WHERE org_id = $1 AND id = $2", key)
                     .await?;
                 append(tx, org, "agent.deleted", &agent.to_string(), &json!({}), now).await?;

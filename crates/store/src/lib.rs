@@ -18,6 +18,7 @@ mod devices;
 mod egress;
 mod error;
 mod events;
+mod hosts;
 mod idempotency;
 mod identities;
 mod keys;
@@ -30,11 +31,13 @@ mod passkeys;
 mod people;
 mod place;
 mod platform_providers;
+mod ports;
 mod postgres;
 mod providers;
 mod rows;
 mod second_factor;
 mod secrets;
+mod share_links;
 mod signing;
 mod sqlite;
 mod sso;
@@ -76,10 +79,14 @@ pub use passkeys::{
 pub use people::{Membership, NewPerson, PasswordHash, Person, Purpose, SignedUp};
 pub use place::{Place, Schema};
 pub use platform_providers::MAX_PLATFORM_PROVIDERS;
+pub use ports::{MAX_PORTS, StoredPort};
 pub use postgres::{Address, CopiedTable, copy};
 pub use providers::{FoundProvider, KeySource, MAX_PROVIDERS, NewProvider, StoredProvider};
 pub use second_factor::{HalfSession, NewTotp, StoredTotp};
 pub use secrets::{MAX_SECRETS, SECRET_BYTES, StoredSecret};
+pub use share_links::{
+    ACCESS_FOR, AccessBy, MAX_ACCESSES, MAX_SHARE_LINKS, NewShareLink, StoredShareLink, TICKET_FOR,
+};
 pub use signing::{NewSigningKey, SigningKey};
 pub use sso::{
     MAX_SSO_ATTEMPTS, MAX_SSO_ATTEMPTS_OF_ONE, MAX_SSO_PROVIDERS, NewSsoAttempt, NewSsoProvider,

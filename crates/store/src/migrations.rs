@@ -42,6 +42,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     10 "0010_rest",
     11 "0011_secrets",
     12 "0012_inbox",
+    13 "0013_edge",
 ];
 
 /// The schema version that this Creel brings.

@@ -5,7 +5,7 @@ use std::{str::FromStr, sync::Arc};
 use creel_domain::{
     AgentId, BrowserSessionId, CallId, DeviceId, Email, Generation, IdentityId, InvitationId, MailId,
     MicroUsd, ModelName, Name, OrgId, PasskeyId, ProviderId, ProviderKind, SandboxId, SecretName,
-    SessionName, SsoProviderId, TokenId, TurnId, UserId,
+    SessionName, ShareLinkId, SsoProviderId, TokenId, TurnId, UserId,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -67,6 +67,7 @@ into_value! {
     PasskeyId, id => Self::Id(id.uuid());
     ProviderId, id => Self::Id(id.uuid());
     SandboxId, id => Self::Id(id.uuid());
+    ShareLinkId, id => Self::Id(id.uuid());
     SsoProviderId, id => Self::Id(id.uuid());
     TokenId, id => Self::Id(id.uuid());
     TurnId, id => Self::Id(id.uuid());

@@ -76,7 +76,7 @@ async fn survives_on(platform: Option<Platform>, runtime: Runtime, parts: &[Opti
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lite_is_there_again_after_every_kill() {
-    let parts = [Part::Control, Part::Supervisor, Part::Bridge].map(Some);
+    let parts = [Part::Control, Part::Edge, Part::Supervisor, Part::Bridge].map(Some);
     survives(Runtime::Lite, &[&parts[..], &[None]].concat()).await;
 }
 

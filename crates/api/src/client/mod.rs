@@ -15,6 +15,7 @@ mod operators;
 mod orgs;
 mod people;
 mod platform;
+mod ports;
 mod providers;
 mod secrets;
 mod sse;

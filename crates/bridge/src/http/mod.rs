@@ -2,6 +2,7 @@
 
 mod exec;
 mod files;
+mod ports;
 mod turns;
 
 use std::{convert::Infallible, sync::Arc, time::Instant};
@@ -40,6 +41,7 @@ pub(crate) struct Server {
     pub(crate) shutdown: CancellationToken,
     pub(crate) started: Instant,
     pub(crate) execs: Arc<Semaphore>,
+    pub(crate) ports: Arc<Semaphore>,
 }
 
 impl Server {
@@ -54,6 +56,7 @@ impl Server {
             .route("/v1/files/content", get(files::read).put(files::write))
             .route("/v1/files/mkdir", post(files::mkdir))
             .route("/v1/files/move", post(files::rename))
+            .route("/v1/ports/{port}", get(ports::connect))
             .route("/v1/logs", get(logs))
             .route("/v1/shutdown", post(shutdown))
             .fallback(async || Refusal::new("not_found", "there is nothing at this address"))

@@ -18,6 +18,7 @@ pub(crate) mod master_key;
 pub(crate) mod member;
 pub(crate) mod operator;
 pub(crate) mod org;
+pub(crate) mod port;
 pub(crate) mod provider;
 pub(crate) mod secrets;
 pub(crate) mod sign_in;
@@ -46,6 +47,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Db(command) => up::db(&command, Out::new(global.json)),
         Command::Supervisor(args) => up::supervisor(args),
         Command::Control(args) => up::control(args),
+        Command::Edge(args) => up::edge(args),
         Command::Doctor(args) => doctor::run(&args, global),
         Command::Completions(args) => completions::run(&args),
         Command::Login(args) => on_one_thread(login::run(args, global)),
@@ -75,6 +77,7 @@ fn client_command(command: Command, context: &Context) -> Result<()> {
             Command::Cp(args) => cp::run(&args, context).await,
             Command::Usage(args) => usage::run(args, context).await,
             Command::Events(args) => events::run(&args, context).await,
+            Command::Port(command) => port::run(command, context).await,
             Command::Provider(command) => provider::run(command, context).await,
             Command::Secrets(command) => secrets::run(command, context).await,
             Command::MasterKey(command) => master_key::run(&command, context).await,

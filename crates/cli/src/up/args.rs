@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use creel_domain::Rates;
 
-use super::{issuer::IssuerArgs, keys::KeysArgs, people::PeopleArgs};
+use super::{edge::EdgeArgs, issuer::IssuerArgs, keys::KeysArgs, people::PeopleArgs};
 
 pub(crate) const DEFAULT_DATA: &str = "/var/lib/creel";
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7300";
@@ -19,6 +19,9 @@ Examples:
   sudo creel up
   sudo creel up --detach --data /srv/creel --listen 127.0.0.1:8080
   sudo creel up --keep-sandboxes          survives an upgrade of creel
+  sudo creel up --listen 0.0.0.0:443 --listen-http 0.0.0.0:80 \\
+      --public-url https://creel.example.com --agent-domain agents.example.com \\
+      --tls-cert /etc/creel/cert.pem --tls-key /etc/creel/key.pem
   sudo CREEL_DATABASE=postgres://creel:secret@db.example/creel creel up")]
 pub(crate) struct UpArgs {
     /// Where all state is kept
@@ -31,6 +34,8 @@ pub(crate) struct UpArgs {
     /// other users cannot see its password
     #[arg(long, value_name = "URL", env = "CREEL_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
+    #[command(flatten)]
+    pub(crate) edge: EdgeArgs,
     #[command(flatten)]
     pub(crate) people: PeopleArgs,
     #[command(flatten)]
@@ -179,6 +184,11 @@ pub(crate) struct ControlArgs {
     pub(crate) gid: u32,
     #[arg(long)]
     pub(crate) no_image_build: bool,
+    /// Where the edge listens.
+    #[arg(long)]
+    pub(crate) address: SocketAddr,
+    #[arg(long)]
+    pub(crate) agent_domain: Option<String>,
     #[command(flatten)]
     pub(crate) bounds: Bounds,
     #[arg(long)]

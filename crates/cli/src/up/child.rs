@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    net::TcpListener,
     os::{fd::OwnedFd, unix::net::UnixStream, unix::process::ExitStatusExt},
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -19,10 +18,7 @@ use tokio::{
 use super::{
     backoff::Backoff,
     handover::{self, Told},
-    issuer::Issuer,
-    keys::Keys,
     log::Log,
-    people::PeopleArgs,
 };
 use crate::failure::{Failure, Result};
 
@@ -31,13 +27,12 @@ pub(super) struct Program {
     pub(super) name: &'static str,
     pub(super) args: Vec<OsString>,
     pub(super) log: PathBuf,
-    /// Control only: the public listener becomes its standard input.
-    pub(super) listener: Option<TcpListener>,
-    pub(super) token: Option<String>,
-    pub(super) database: Option<String>,
-    pub(super) people: PeopleArgs,
-    pub(super) issuer: Option<Issuer>,
-    pub(super) keys: Keys,
+    /// A listener that becomes its standard input.
+    pub(super) listener: Option<OwnedFd>,
+    /// The edge only: another one that becomes its standard output.
+    pub(super) second: Option<OwnedFd>,
+    /// Control only: what no command line shows.
+    pub(super) told: Option<Told>,
     /// How long it may take to end when told.
     pub(super) patience: Duration,
 }
@@ -110,19 +105,16 @@ impl Program {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        if let (Some(listener), Some(handovers)) = (&self.listener, handovers) {
+        if let Some(listener) = &self.listener {
+            command.stdin(listener.try_clone()?);
+        }
+        if let Some(listener) = &self.second {
+            command.stdout(listener.try_clone()?);
+        }
+        if let (Some(told), Some(handovers)) = (&self.told, handovers) {
             let (ours, theirs) = UnixStream::pair()?;
-            let told = Told {
-                token: self.token.clone(),
-                database: self.database.clone(),
-                people: self.people.clone(),
-                issuer: self.issuer.clone(),
-                keys: self.keys.clone(),
-            };
-            handover::send(&ours, &told)?;
-            command
-                .stdin(OwnedFd::from(listener.try_clone()?))
-                .stdout(OwnedFd::from(theirs));
+            handover::send(&ours, told)?;
+            command.stdout(OwnedFd::from(theirs));
             let _ = handovers.send(ours);
         }
         let mut child = command.spawn()?;

@@ -1,10 +1,9 @@
 //! `creel control`: the child that speaks to the world, without root's rights from its first moment.
 
 use std::{
-    net::TcpListener,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
+        unix::net::{UnixListener, UnixStream},
     },
     sync::Arc,
     time::Duration,
@@ -38,7 +37,7 @@ pub(crate) fn run(args: ControlArgs) -> Result<()> {
     account::die_with(args.parent)?;
     account::name_process("creel-control");
     creel_daemon::init_logs(false);
-    let listener = TcpListener::from(own(std::io::stdin())?);
+    let listener = UnixListener::from(own(std::io::stdin())?);
     listener.set_nonblocking(true)?;
     let parent = UnixStream::from(own(std::io::stdout())?);
     let told: Told = handover::receive(&parent)?;
@@ -51,23 +50,28 @@ fn own(stream: impl AsFd) -> std::io::Result<OwnedFd> {
     stream.as_fd().try_clone_to_owned()
 }
 
-async fn serve(args: ControlArgs, listener: TcpListener, parent: &UnixStream, told: Told) -> Result<()> {
+async fn serve(args: ControlArgs, listener: UnixListener, parent: &UnixStream, told: Told) -> Result<()> {
     let shutdown = Shutdown::on_signals()?;
     let layout = Layout::new(args.data);
+    let edge_socket = layout.edge_socket();
     let vaults = Arc::new(told.keys.vaults()?);
     let keys = told.keys.master_keys(&layout)?.own_keys(Arc::clone(&vaults) as _);
     let place = Place::parse(told.database.as_deref(), &layout.database()).map_err(sentence)?;
     let store = place.open(keys, Arc::new(SystemClock)).await.map_err(sentence)?;
     let supervisor: Arc<dyn Supervisor> = Arc::new(SupervisorClient::new(layout.supervisor_socket()));
+    let mut people = told.people.people()?;
+    people.agent_domain = args.agent_domain;
     let service = Service::new(Options {
         bridges: Arc::new(LocalBridges::new(layout.clone())),
         layout,
-        listener: tokio::net::TcpListener::from_std(listener)?,
+        listener: tokio::net::UnixListener::from_std(listener)?,
+        edge: creel_daemon::bind_unix(&edge_socket, 0o600, None).map_err(sentence)?,
+        address: args.address,
         store,
         supervisor: Arc::clone(&supervisor),
         clock: Arc::new(SystemClock),
         deadlines: Deadlines::default(),
-        people: told.people.people()?,
+        people,
         jwt_issuers: told.issuer.map(Into::into).into_iter().collect(),
         shutdown: shutdown.clone(),
         rates: args.bounds.rate_limit.0,

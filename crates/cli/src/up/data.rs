@@ -56,6 +56,7 @@ pub(super) fn prepare(layout: &Layout, account: Account) -> Result<()> {
         (layout.volumes(), 0o711, None),
         (layout.run(), 0o711, None),
         (layout.sandboxes(), 0o711, None),
+        (layout.edge(), 0o700, Some(account)),
         (layout.logs(), 0o700, None),
         (layout.mail(), 0o700, Some(account)),
     ];

@@ -3,22 +3,25 @@
 //! ```text
 //! creel up            root, this module: checks, lock, listener, restarts; nothing that speaks to the world
 //! ├─ creel supervisor root: owns the sandboxes
+//! ├─ creel edge       unprivileged from its first moment: what the world speaks to
 //! └─ creel control    unprivileged from its first moment: API, store, turns, model calls
 //! ```
 //!
-//! The listener is bound once, here, and handed to each control in turn: while control is started again,
-//! callers wait in the backlog instead of being refused.
+//! The listeners, the world's and control's, are bound once, here, and handed to each child in turn: while one is
+//! started again, callers wait in the backlog instead of being refused.
 
 mod account;
 mod args;
 mod backoff;
 mod bridge;
+mod certificate;
 mod child;
 mod control;
 mod data;
 mod db;
 mod detach;
 mod down;
+mod edge;
 mod handover;
 mod host;
 mod issuer;
@@ -35,6 +38,7 @@ pub(crate) use args::{ControlArgs, DbCommand, DownArgs, SupervisorArgs, UpArgs};
 pub(crate) use control::run as control;
 pub(crate) use db::run as db;
 pub(crate) use down::run as down;
+pub(crate) use edge::{EdgeProcessArgs, run as edge};
 pub(crate) use host::host_findings;
 pub(crate) use parent::run as up;
 pub(crate) use preflight::{Finding, Verdict, findings};

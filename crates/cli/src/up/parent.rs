@@ -3,10 +3,12 @@
 use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::OwnedFd,
     path::PathBuf,
     time::Duration,
 };
 
+use creel_control::Names;
 use creel_protocol::Layout;
 use creel_store::Place;
 use rustix::process::Signal;
@@ -18,11 +20,11 @@ use tokio::{
 use super::{
     account::Account,
     args::UpArgs,
-    bridge,
+    bridge, certificate,
     child::{Program, Wanted},
     data::{self, Lock},
-    detach,
-    handover::{self, Ready},
+    detach, edge,
+    handover::{self, Ready, Told},
     issuer::Issuer,
     keys::Keys,
     notify,
@@ -38,6 +40,7 @@ use crate::{
 /// From the start of both children to the first answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Control ends its streams and its store; the supervisor stops every sandbox.
+const EDGE_PATIENCE: Duration = Duration::from_secs(10);
 const CONTROL_PATIENCE: Duration = Duration::from_secs(20);
 const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(60);
 /// Asks the supervisor to end and leave the sandboxes running, or to stop them first.
@@ -58,7 +61,9 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
     }
     // An address that cannot be read is better refused before anything is made.
     Place::parse(args.database.as_deref(), &layout.database()).map_err(sentence)?;
-    args.people.people()?;
+    let mut people = args.people.people()?;
+    people.agent_domain.clone_from(&args.edge.agent_domain);
+    args.edge.check(&args.people)?;
     let issuer = args.issuer.read()?;
     let keys = args.keys.read()?;
     data::check_version(&layout)?;
@@ -77,13 +82,21 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
     data::prepare(&layout, account)?;
     let mut lock = Lock::take(&layout)?;
     let listener = preflight::bind(args.listen)?;
+    let address = listener.local_addr()?;
+    let names = people.names(address).map_err(sentence)?;
+    let redirect = args.edge.listen_http.map(preflight::bind).transpose()?;
     if args.detach && !args.background {
         // Only to see that both could be had: the process that stays takes them itself.
-        drop((lock, listener));
+        drop((lock, listener, redirect));
         return detach::run(args, &layout);
     }
-    let address = listener.local_addr()?;
     lock.sign(address)?;
+    let control =
+        creel_daemon::bind_unix_std(&layout.control_socket(), 0o600, Some((account.uid, account.gid)))
+            .map_err(sentence)?;
+    if let Some(files) = args.edge.tls() {
+        certificate::place(&files, &edge::placed(&layout), account)?;
+    }
     let host = Host {
         bridge: bridge::place(&layout.supervisor())?,
         account,
@@ -96,7 +109,19 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(tree(args, &host, &owner, listener, address))
+    let listeners = Listeners {
+        world: listener.into(),
+        redirect: redirect.map(Into::into),
+        control: control.into(),
+    };
+    runtime.block_on(tree(args, &host, &owner, listeners, &names, address))
+}
+
+/// Bound before anybody is asked to serve them.
+struct Listeners {
+    world: OwnedFd,
+    redirect: Option<OwnedFd>,
+    control: OwnedFd,
 }
 
 struct Host {
@@ -117,17 +142,38 @@ impl Host {
             args,
             log: self.layout.logs().join("supervisor.log"),
             listener: None,
-            token: None,
-            database: None,
-            people: Default::default(),
-            issuer: None,
-            keys: Keys::default(),
+            second: None,
+            told: None,
             patience: SUPERVISOR_PATIENCE,
         }
     }
 
-    fn control(&self, args: &UpArgs, listener: std::net::TcpListener, token: Option<String>) -> Program {
+    fn edge(&self, args: &UpArgs, names: &Names, listener: OwnedFd, redirect: Option<OwnedFd>) -> Program {
         let mut common = self.common();
+        common.extend(args.edge.flags(names).into_iter().map(Into::into));
+        Program {
+            name: "edge",
+            args: common,
+            log: self.layout.logs().join("edge.log"),
+            listener: Some(listener),
+            second: redirect,
+            told: None,
+            patience: EDGE_PATIENCE,
+        }
+    }
+
+    fn control(
+        &self,
+        args: &UpArgs,
+        listener: OwnedFd,
+        address: SocketAddr,
+        token: Option<String>,
+    ) -> Program {
+        let mut common = self.common();
+        common.push(format!("--address={address}").into());
+        if let Some(domain) = &args.edge.agent_domain {
+            common.push(format!("--agent-domain={domain}").into());
+        }
         if args.no_image_build {
             common.push("--no-image-build".into());
         }
@@ -137,11 +183,14 @@ impl Host {
             args: common,
             log: self.layout.logs().join("control.log"),
             listener: Some(listener),
-            token,
-            database: args.database.clone(),
-            people: args.people.clone(),
-            issuer: self.issuer.clone(),
-            keys: self.keys.clone(),
+            second: None,
+            told: Some(Told {
+                token,
+                database: args.database.clone(),
+                people: args.people.clone(),
+                issuer: self.issuer.clone(),
+                keys: self.keys.clone(),
+            }),
             patience: CONTROL_PATIENCE,
         }
     }
@@ -166,10 +215,18 @@ async fn tree(
     args: &UpArgs,
     host: &Host,
     owner: &Owner,
-    listener: std::net::TcpListener,
+    listeners: Listeners,
+    names: &Names,
     address: SocketAddr,
 ) -> Result<()> {
-    let url = format!("http://{}", reachable(address));
+    // Only what the certificate is for is reached over TLS without a complaint.
+    let url = match args.edge.tls() {
+        Some(_) => names.own_url.clone(),
+        None => format!("http://{}", reachable(address)),
+    };
+    if let Some(files) = args.edge.tls() {
+        tokio::spawn(certificate::keep(files, edge::placed(&host.layout), host.account));
+    }
     let (ready, is_ready) = watch::channel(false);
     let (supervisor_wanted, wanted) = watch::channel(Wanted::Running);
     let supervisor = host.supervisor().keep(wanted, is_ready.clone(), None);
@@ -177,9 +234,12 @@ async fn tree(
     let (control_wanted, wanted) = watch::channel(Wanted::Running);
     let (handovers, mut lives) = mpsc::unbounded_channel();
     let control = host
-        .control(args, listener, owner.token(&url))
-        .keep(wanted, is_ready, Some(handovers));
+        .control(args, listeners.control, address, owner.token(&url))
+        .keep(wanted, is_ready.clone(), Some(handovers));
     let mut control = tokio::spawn(control);
+    let (edge_wanted, wanted) = watch::channel(Wanted::Running);
+    let edge = host.edge(args, names, listeners.world, listeners.redirect);
+    let mut edge = tokio::spawn(edge.keep(wanted, is_ready, None));
 
     let (mut interrupt, mut terminate, mut keep) = (
         signal(SignalKind::interrupt())?,
@@ -203,6 +263,7 @@ async fn tree(
             // Neither ends by itself unless it cannot start at all.
             ended = &mut supervisor => break (END_STOPPING, flat(ended)),
             ended = &mut control => break (END_STOPPING, flat(ended)),
+            ended = &mut edge => break (END_STOPPING, flat(ended)),
             _ = interrupt.recv() => break (if args.keep_sandboxes { END_KEEPING } else { END_STOPPING }, Ok(())),
             _ = terminate.recv() => break (if args.keep_sandboxes { END_KEEPING } else { END_STOPPING }, Ok(())),
             _ = keep.recv() => break (END_KEEPING, Ok(())),
@@ -214,6 +275,11 @@ async fn tree(
             END_STOPPING => "Stopping Creel and its sandboxes",
             _ => "Stopping Creel; the sandboxes go on running",
         });
+    }
+    // The edge first: whoever comes now is not told that something behind it is gone.
+    let _ = edge_wanted.send(Wanted::Ended(Signal::TERM));
+    if !edge.is_finished() {
+        let _ = edge.await;
     }
     let _ = control_wanted.send(Wanted::Ended(Signal::TERM));
     if !control.is_finished() {

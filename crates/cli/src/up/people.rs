@@ -63,6 +63,7 @@ impl PeopleArgs {
         let people = People {
             sign_up: self.sign_up.0,
             public_url: public_url.transpose().map_err(sentence)?,
+            agent_domain: None,
             smtp_url: self.smtp_url.clone(),
             mail_from: self.mail_from.clone(),
         };

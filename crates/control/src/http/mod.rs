@@ -7,6 +7,7 @@ mod access_tokens;
 mod agents;
 mod audit;
 pub(crate) mod auth;
+mod behind_edge;
 mod chat;
 pub(crate) mod cookie;
 mod cursor;
@@ -31,6 +32,7 @@ mod passkeys;
 mod people;
 mod platform;
 mod platform_keys;
+mod ports;
 mod providers;
 mod revoked;
 mod secrets;
@@ -80,6 +82,7 @@ fn api() -> OpenApiRouter<Arc<Control>> {
         .merge(exec::routes())
         .merge(files::routes())
         .merge(logs::routes())
+        .merge(ports::routes())
         .merge(usage::routes())
         .merge(events::routes())
         .merge(providers::routes())
@@ -162,6 +165,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
     let (api, _) = api().split_for_parts();
     api.route("/sign-in", get(sign_in::use_link))
         .merge(sso::pages())
+        .merge(ports::pages())
         .merge(health::routes())
         .merge(web::routes())
         .merge(device_page::routes())
@@ -176,6 +180,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .layer(middleware::from_fn(failure::finish))
         .layer(middleware::from_fn(plain))
         .layer(middleware::from_fn(linger::linger))
+        .layer(middleware::from_fn(behind_edge::behind_edge))
 }
 
 /// Holds for every answer: it is what it says it is.

@@ -82,6 +82,28 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
         Needs(Scope::ComputerWrite),
     ),
     ("GET", "/v1/agents/{agent}/logs", Needs(Scope::ComputerRead)),
+    ("GET", "/v1/agents/{agent}/ports", Needs(Scope::AgentsRead)),
+    (
+        "PUT",
+        "/v1/agents/{agent}/ports/{port}",
+        Needs(Scope::AgentsWrite),
+    ),
+    (
+        "DELETE",
+        "/v1/agents/{agent}/ports/{port}",
+        Needs(Scope::AgentsWrite),
+    ),
+    ("GET", "/v1/agents/{agent}/share-links", Needs(Scope::AgentsRead)),
+    (
+        "POST",
+        "/v1/agents/{agent}/share-links",
+        Needs(Scope::AgentsWrite),
+    ),
+    (
+        "DELETE",
+        "/v1/agents/{agent}/share-links/{link}",
+        Needs(Scope::AgentsWrite),
+    ),
     ("GET", "/v1/events", Needs(Scope::AgentsRead)),
     ("GET", "/v1/usage", Needs(Scope::UsageRead)),
     ("GET", "/v1/providers", Needs(Scope::ProvidersRead)),

@@ -10,6 +10,7 @@ pub(crate) mod operators;
 pub(crate) mod orgs;
 pub(crate) mod people;
 pub(crate) mod platform_keys;
+pub(crate) mod ports;
 pub(crate) mod providers;
 pub(crate) mod secrets;
 pub(crate) mod sign_in;

@@ -116,6 +116,10 @@ fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
         ),
         ("DELETE", "/v1/providers/{name}") => (json!({}), "provider.remove"),
         ("POST", "/v1/providers/{name}/test") => (json!({}), "provider.test"),
+        ("PUT", "/v1/agents/{agent}/ports/{port}") => (json!({"access": "public"}), "port.publish"),
+        ("DELETE", "/v1/agents/{agent}/ports/{port}") => (json!({}), "port.unpublish"),
+        ("POST", "/v1/agents/{agent}/share-links") => (json!({"port": 3000}), "share_link.create"),
+        ("DELETE", "/v1/agents/{agent}/share-links/{link}") => (json!({}), "share_link.delete"),
         ("PUT", "/v1/secrets/{secret}" | "/v1/agents/{agent}/secrets/{secret}") => {
             (json!({"value": "sk-planted"}), "secret.set")
         }
@@ -189,6 +193,7 @@ struct Things {
     secret: String,
     agent: String,
     turn: String,
+    link: String,
     token: String,
     member: String,
     invitation: String,
@@ -225,6 +230,15 @@ impl Things {
             let value = json!({"value": "sk-planted"}).to_string();
             world.ask("PUT", path, &headers, value).await.expect(200).await;
         }
+        let headers = [("content-type", "application/json")];
+        let published = world
+            .ask("PUT", "/v1/agents/scout/ports/3000", &headers, "{}")
+            .await;
+        published.expect(200).await;
+        let link = world
+            .post("/v1/agents/scout/share-links", json!({"port": 3000}))
+            .await;
+        let link = link.expect(201).await;
         let token = world
             .post("/v1/tokens", json!({"name": "old"}))
             .await
@@ -294,6 +308,7 @@ impl Things {
             secret: text(&joined, "secret"),
             agent: agent.id.to_string(),
             turn: text(&turn, "id"),
+            link: text(&shared, "id"),
             token: text(&token, "id"),
             member: text(&joined, "user"),
             invitation: text(&open, "id"),
@@ -319,6 +334,8 @@ impl Things {
         let path = template
             .replace("{agent}", &self.agent)
             .replace("{turn}", &self.turn)
+            .replace("{port}", "3000")
+            .replace("{link}", &self.link)
             .replace(
                 "{name}",
                 if template == "/v1/providers/{name}/test" {

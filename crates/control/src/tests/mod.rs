@@ -12,6 +12,7 @@ mod chat;
 mod computer;
 mod crash;
 pub(crate) mod devices;
+mod edge;
 mod events;
 mod limits;
 mod operators;
@@ -194,12 +195,14 @@ impl World {
 
     pub(crate) async fn start(&mut self) {
         let shutdown = Shutdown::new();
-        let listener = creel_daemon::bind_tcp(([127, 0, 0, 1], 0).into())
-            .await
-            .expect("a port");
+        let socket = |name: &str| {
+            creel_daemon::bind_unix(&self.home.path().join(name), 0o600, None).expect("a socket")
+        };
         let service = Service::new(Options {
             layout: self.layout(),
-            listener,
+            listener: socket("control.sock"),
+            edge: socket("edge.sock"),
+            address: ([127, 0, 0, 1], 7300).into(),
             store: self.store.clone(),
             supervisor: Arc::new(self.supervisor.clone()) as Arc<dyn Supervisor>,
             bridges: Arc::new(self.bridges.clone()),

@@ -40,7 +40,8 @@ async fn every_route_of_the_description_wants_to_know_who_asks() {
             }
             let path = path
                 .replace("{agent}", "scout")
-                .replace("{turn}", "trn_00000000000000000000000007");
+                .replace("{turn}", "trn_00000000000000000000000007")
+                .replace("{port}", "3000");
             let path = path
                 .replace("{session}", "main")
                 .replace("{image}", "lite")

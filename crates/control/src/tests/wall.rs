@@ -15,6 +15,7 @@ use crate::operations::sign_in::hash;
 struct Other {
     agent: String,
     turn: String,
+    link: String,
     provider: String,
     token: String,
     member: String,
@@ -72,6 +73,16 @@ impl Other {
         };
         put(&format!("/v1/secrets/{SECRET_MARK}")).await;
         put(&format!("/v1/agents/{}/secrets/{SECRET_MARK}", id(&agent))).await;
+        let agent_id = id(&agent).parse().expect("an id");
+        let published = org.publish_port(agent_id, 3000, creel_domain::PortAccess::Private, false);
+        published.await.expect("published");
+        let new = creel_store::NewShareLink {
+            port: 3000,
+            name: MARK.to_owned(),
+            hash: [79; 32],
+            expires_at: jiff::Timestamp::MAX,
+        };
+        let link = org.add_share_link(agent_id, new).await.expect("made");
         let invitation = org
             .invite(NewInvitation {
                 role: MemberRole::Viewer,
@@ -103,6 +114,7 @@ impl Other {
             passkey: super::people::passkeys::somebodys(world, user, MARK).await,
             agent: id(&agent),
             turn: id(&turn),
+            link: link.id.to_string(),
             provider: MARK.to_owned(),
             token: token.id.to_string(),
             member: user.to_string(),
@@ -115,6 +127,8 @@ impl Other {
         template
             .replace("{agent}", &self.agent)
             .replace("{turn}", &self.turn)
+            .replace("{port}", "3000")
+            .replace("{link}", &self.link)
             .replace("{session}", "main")
             .replace("{name}", &self.provider)
             .replace("{secret}", SECRET_MARK)
@@ -176,6 +190,7 @@ fn request(route: &Route, path: &str, token: &str) -> Request<Body> {
         ("PUT", "/v1/secrets/key") => {
             json!({"address": "http://127.0.0.1:9", "name": "wall", "token": "wall"})
         }
+        ("POST", "/v1/agents/{agent}/share-links") => json!({"port": 3000}),
         ("PUT", path) if path.ends_with("/secrets/{secret}") => json!({"value": "wall"}),
         ("POST", "/v1/platform/providers") => json!({"name": "wall", "kind": "openai", "key": "sk-x"}),
         _ => json!({}),
@@ -331,6 +346,8 @@ fn nobody(template: &str) -> String {
     template
         .replace("{agent}", "agt_00000000000000000000000007")
         .replace("{turn}", "trn_00000000000000000000000007")
+        .replace("{port}", "3000")
+        .replace("{link}", "shl_00000000000000000000000007")
         .replace("{session}", "main")
         .replace("{name}", "nobody")
         .replace("{secret}", "NOBODY")

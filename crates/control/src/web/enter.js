@@ -176,6 +176,13 @@ function comeBack() {
 
 // What the address asks for; true: something that concerns whoever is signed in as well.
 function followLink() {
+  // To an agent's page, once somebody is signed in.
+  const to = /^#to=([\w.~%-]+)$/.exec(location.hash);
+  if (to) {
+    history.replaceState(null, "", "/");
+    landsAt = `/sign-in/page?to=${to[1]}`;
+    return false;
+  }
   const [, what, secret] = /^#(reset|verify|sign-up|invitation)=([0-9a-f]+)$/.exec(location.hash) ?? [];
   if (!what) return false;
   code = secret;

@@ -219,7 +219,7 @@ struct Refusal {
 }
 
 /// What a refusal means. The sentence is the sandbox's own: shortened, and without control characters.
-pub(super) fn refusal(status: StatusCode, body: &[u8]) -> BridgeError {
+pub(crate) fn refusal(status: StatusCode, body: &[u8]) -> BridgeError {
     let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else {
         return BridgeError::Garbage(format!("status {status} without a reason"));
     };

@@ -12,7 +12,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connects without following a link in any part that the sandbox may write. The file is found once and
 /// then spoken to by descriptor, so nothing can be swapped in between, and no path is too long.
-pub(super) async fn connect(inbound: &Path) -> Result<UnixStream, BridgeError> {
+pub(crate) async fn connect(inbound: &Path) -> Result<UnixStream, BridgeError> {
     let socket = find(inbound).map_err(|error| BridgeError::Unreachable(sentence(&error)))?;
     let path = format!("/proc/self/fd/{}", socket.as_raw_fd());
     match tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(path)).await {

@@ -70,6 +70,8 @@ const PLATFORM: &[(&str, &str)] = &[
     ("device_guesses", "SELECT, INSERT, DELETE"),
     // The reconciler looks at everybody's agents; a control that starts, at what was under way.
     ("agents", "SELECT"),
+    // Which agent a name belongs to says whose rows to look at.
+    ("hosts", "SELECT"),
     ("turns", "SELECT"),
     ("calls", "SELECT, UPDATE"),
 ];

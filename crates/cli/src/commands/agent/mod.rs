@@ -9,6 +9,8 @@ mod set;
 mod show;
 mod wait;
 
+pub(super) use rest::seconds;
+
 use clap::Subcommand;
 use creel_domain::{AgentState, Depth};
 

@@ -33,7 +33,7 @@ impl RestArgs {
     }
 }
 
-fn seconds(text: &str) -> Result<u32, String> {
+pub(in crate::commands) fn seconds(text: &str) -> Result<u32, String> {
     let seconds = token::seconds(text)?;
     u32::try_from(seconds).map_err(|_| format!("`{text}` is too long"))
 }

@@ -1,0 +1,72 @@
+//! Plain HTTP, where TLS is served: everything is answered with the address over TLS, and nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+
+use crate::{Edge, asked, body::Reply, names::For, refusal::Refusal};
+
+/// They are short.
+const CONNECTIONS: usize = 1024;
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+
+pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = edge.shutdown.begun() => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let edge = Arc::clone(&edge);
+        tokio::spawn(async move {
+            let _place = place;
+            let answer = service_fn(|request: Request<Incoming>| {
+                let answer = elsewhere(&edge, &request);
+                async { std::io::Result::Ok(answer) }
+            });
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new())
+                .header_read_timeout(HEAD_WITHIN)
+                .keep_alive(false);
+            let _ = http.serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
+/// Only to names that are served here: nobody is sent on to somebody else by us.
+fn elsewhere(edge: &Edge, request: &Request<Incoming>) -> Response<Reply> {
+    let authority = match asked::authority(request) {
+        Ok(authority) => authority,
+        Err(refusal) => return refusal.answer(true),
+    };
+    if edge.names.read(&authority, request.uri().path()) == For::Unknown {
+        return Refusal::unknown_host(&edge.names.own_url).answer(true);
+    }
+    let port = edge
+        .names
+        .own_url
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse::<u16>().ok())
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let to = format!("https://{}{port}{path}", authority.host());
+    let mut response = Response::new(Reply::whole(Bytes::new()));
+    // The method and what is sent with it stay the same.
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    if let Ok(to) = HeaderValue::from_str(&to) {
+        response.headers_mut().insert(header::LOCATION, to);
+    }
+    response
+}

@@ -1,0 +1,8 @@
+//! The edge as the world sees it, over real sockets: control and the bridge are played by small servers that keep to
+//! their contracts, what listens behind is an ordinary server.
+
+mod crowds;
+mod door;
+mod hostile;
+mod streams;
+mod world;
