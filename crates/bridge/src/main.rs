@@ -17,6 +17,7 @@ mod runtime;
 mod seed;
 mod splice;
 mod turns;
+mod visitors;
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, visitors::Visit};
 
 pub(crate) trait Runtime: Send + Sync {
     /// Does the whole turn and gives its last event. Dropping the future ends the turn.
@@ -21,6 +21,14 @@ pub(crate) trait Runtime: Send + Sync {
     ) -> BoxFuture<'_, Result<Vec<HistoryEntry>, Refusal>>;
 
     fn health(&self) -> BoxFuture<'_, RuntimeHealth>;
+
+    /// Somebody outside connects to a port inside. Where that is the runtime's own page, what it does while they are
+    /// there is theirs.
+    #[expect(dead_code, reason = "for whoever connects ports of the inside with people")]
+    fn visited(&self, port: u16) -> Option<Visit> {
+        let _ = port;
+        None
+    }
 
     /// Ends what runs, in bounded time.
     fn shutdown(&self) -> BoxFuture<'_, ()>;

@@ -171,7 +171,7 @@ async fn live(shared: &Arc<Shared>, launch: &Launch) -> String {
     let talk = async {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            match Link::open(launch.port, &token).await {
+            match Link::open(launch.port, &token, shared.visitors.clone()).await {
                 Ok(link) => {
                     let link = Arc::new(link);
                     shared.state.send_replace(State::Ready(Arc::clone(&link)));

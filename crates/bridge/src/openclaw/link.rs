@@ -21,6 +21,8 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::visitors::Visitors;
+
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The gateway sends a tick every 30 seconds.
@@ -43,6 +45,7 @@ pub(super) struct Link {
 struct Shared {
     outgoing: mpsc::Sender<Message>,
     table: Mutex<Table>,
+    visitors: Visitors,
     closed: CancellationToken,
 }
 
@@ -155,7 +158,7 @@ impl Shared {
 
 impl Link {
     /// Connects and signs in. Fails while the gateway is starting.
-    pub(super) async fn open(port: u16, token: &str) -> Result<Self, String> {
+    pub(super) async fn open(port: u16, token: &str, visitors: Visitors) -> Result<Self, String> {
         let open = async {
             let stream = TcpStream::connect(("127.0.0.1", port))
                 .await
@@ -174,6 +177,7 @@ impl Link {
             let shared = Arc::new(Shared {
                 outgoing,
                 table: Mutex::default(),
+                visitors,
                 closed: CancellationToken::new(),
             });
             tokio::spawn(write(to, frames, shared.closed.clone()));
@@ -221,6 +225,11 @@ impl Link {
             told,
             heard: HashSet::new(),
         }
+    }
+
+    /// Whether somebody is at OpenClaw's own page.
+    pub(super) fn is_visited(&self) -> bool {
+        self.shared.visitors.any()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -343,9 +352,87 @@ fn trouble(error: &Value) -> Trouble {
     }
 }
 
-/// A run that nobody asked for: OpenClaw's own idea.
+/// A run that nobody asked for: OpenClaw's own idea. Begun while somebody is at its page it is theirs, and stays so
+/// when they go.
 async fn abort_foreign(shared: &Shared, session: &str, run: &str, payload: &Value) {
-    if !is_over(payload) && shared.table().remember(run.to_owned()) {
+    if !is_over(payload) && shared.table().remember(run.to_owned()) && !shared.visitors.any() {
         let _ = shared.abort(session, run).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::accept_async;
+
+    use super::*;
+
+    /// OpenClaw's side of a link, in the test's hand.
+    struct Gateway(Socket);
+
+    impl Gateway {
+        /// Takes one connection and what it is told first.
+        async fn accept(listener: TcpListener) -> (Self, Value) {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut gateway = Self(accept_async(stream).await.expect("a handshake"));
+            let challenge = json!({"type": "event", "event": "connect.challenge", "payload": {"nonce": "n"}});
+            gateway.tell(&challenge).await;
+            let connect = gateway.next().await;
+            gateway
+                .tell(&json!({"type": "res", "id": connect["id"], "ok": true, "payload": {}}))
+                .await;
+            (gateway, connect)
+        }
+
+        async fn tell(&mut self, frame: &Value) {
+            let sent = self.0.send(Message::text(frame.to_string())).await;
+            sent.expect("the link is there");
+        }
+
+        async fn run_shows(&mut self, run: &str) {
+            let payload = json!({"runId": run, "sessionKey": "agent:main:main", "state": "delta"});
+            self.tell(&json!({"type": "event", "event": "chat", "payload": payload}))
+                .await;
+        }
+
+        async fn next(&mut self) -> Value {
+            match self.0.next().await {
+                Some(Ok(Message::Text(text))) => serde_json::from_str(&text).expect("JSON"),
+                other => panic!("no frame but {other:?}"),
+            }
+        }
+    }
+
+    async fn linked(visitors: &Visitors) -> (Link, Gateway, Value) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (link, (gateway, connect)) = tokio::join!(
+            Link::open(port, "the token", visitors.clone()),
+            Gateway::accept(listener)
+        );
+        (link.expect("a link"), gateway, connect)
+    }
+
+    #[tokio::test]
+    async fn what_begins_without_a_turn_is_ended_unless_somebody_is_at_the_page() {
+        let visitors = Visitors::default();
+        let (link, mut gateway, _) = linked(&visitors).await;
+        let visit = visitors.come();
+        gateway.run_shows("theirs").await;
+        // An answer that came after an event: the event has been dealt with.
+        let (asked, ()) = tokio::join!(link.request("health", json!({})), async {
+            let asked = gateway.next().await;
+            assert_eq!(asked["method"], "health", "their run is let alone");
+            gateway
+                .tell(&json!({"type": "res", "id": asked["id"], "ok": true, "payload": {}}))
+                .await;
+        });
+        asked.expect("an answer");
+        drop(visit);
+        gateway.run_shows("theirs").await;
+        gateway.run_shows("its own idea").await;
+        let abort = gateway.next().await;
+        assert_eq!(abort["method"], "chat.abort");
+        assert_eq!(abort["params"]["runId"], "its own idea");
     }
 }

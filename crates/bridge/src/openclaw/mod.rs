@@ -3,7 +3,8 @@
 //!
 //! It works on its own account when it can: it plans jobs, and resumes what a crash interrupted. A run in a
 //! session without a turn of ours is aborted as soon as it shows; control refuses its model calls. What it
-//! resumes while the interrupted turn is still ours is that turn's continuation.
+//! resumes while the interrupted turn is still ours is that turn's continuation; what begins while somebody is at its own
+//! page is theirs.
 
 mod gateway;
 mod link;
@@ -32,6 +33,7 @@ use crate::{
     processes::Processes,
     refusal::Refusal,
     runtime::{Assignment, Runtime},
+    visitors::{Visit, Visitors},
 };
 
 /// How long a turn, or a question about the past, waits for a gateway that is starting.
@@ -48,6 +50,7 @@ struct Shared {
     logs: Logs,
     state: watch::Sender<State>,
     restarts: AtomicU32,
+    visitors: Visitors,
     stopping: CancellationToken,
     stopped: watch::Sender<bool>,
 }
@@ -68,6 +71,7 @@ impl Openclaw {
             logs,
             state: watch::Sender::new(State::Starting),
             restarts: AtomicU32::new(0),
+            visitors: Visitors::default(),
             stopping: CancellationToken::new(),
             stopped: watch::Sender::new(false),
         });
@@ -152,6 +156,15 @@ impl Runtime for Openclaw {
             }
         }
         .boxed()
+    }
+
+    fn visited(&self, port: u16) -> Option<Visit> {
+        let own = self
+            .shared
+            .launch
+            .as_ref()
+            .is_ok_and(|launch| launch.port == port);
+        own.then(|| self.shared.visitors.come())
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

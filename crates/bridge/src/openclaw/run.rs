@@ -138,7 +138,7 @@ async fn follow(link: &Link, turn: &Assignment, attempt: u128, heard: &mut Heard
             }
         };
         if told.run != id && !adopts {
-            if !told.is_last() && foreign.insert(told.run.clone()) {
+            if !told.is_last() && foreign.insert(told.run.clone()) && !link.is_visited() {
                 link.abort(&session, &told.run).await;
             }
             continue;
