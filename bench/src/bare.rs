@@ -19,7 +19,7 @@ use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 use crate::memory;
 
 const START: Duration = Duration::from_secs(180);
-const TOKEN: &str = "bench";
+const PASSWORD: &str = "bench";
 
 pub(crate) struct Bare {
     child: Child,
@@ -83,7 +83,7 @@ impl Bare {
                     .iter()
                     .map(|(name, value)| (name, words(value))),
             )
-            .env("OPENCLAW_GATEWAY_TOKEN", TOKEN)
+            .env("OPENCLAW_GATEWAY_PASSWORD", PASSWORD)
             .env("CREEL_MODEL_URL", models)
             .env("CREEL_MODEL_KEY", "none")
             .stdin(Stdio::null())
@@ -161,7 +161,7 @@ async fn connect(port: u16) -> Result<WebSocketStream<TcpStream>> {
         "minProtocol": 4, "maxProtocol": 4, "role": "operator",
         "client": {"id": "gateway-client", "version": "1", "platform": "linux", "mode": "backend"},
         "scopes": ["operator.read", "operator.write", "operator.admin"],
-        "caps": ["tool-events"], "auth": {"token": TOKEN},
+        "caps": ["tool-events"], "auth": {"password": PASSWORD},
     });
     request(&mut socket, "connect", "connect", connect).await?;
     Ok(socket)

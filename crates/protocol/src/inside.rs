@@ -24,6 +24,11 @@ pub const BRIDGE_STATE: &str = "/data/creel";
 /// User and group of every process inside.
 pub const UID: u32 = 1000;
 
+/// Port on 127.0.0.1 of OpenClaw's gateway: its own page, its WebSocket, its HTTP API.
+pub const OPENCLAW_PORT: u16 = 18789;
+/// The header in which OpenClaw is told which person a request comes from. It believes everybody inside; from outside
+/// it may only come from Creel itself.
+pub const OPENCLAW_PERSON: &str = "x-creel-user";
 /// Port on 127.0.0.1 that the bridge splices onto the uplink socket, byte for byte, for model calls in
 /// origin form: `POST /v1/chat/completions`, `/v1/responses`, `/v1/messages`.
 pub const MODELS_PORT: u16 = 7301;

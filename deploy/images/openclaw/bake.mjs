@@ -1,18 +1,19 @@
 // Runs inside the freshly made image, as the agent's user, with no network but loopback.
 //
 // It starts the gateway exactly as launch.json says, plays the model itself, and runs real turns: plain chat, a compound
-// shell command, a file written and read back. The first run ("bake") leaves V8's compile cache behind, so that every
+// shell command, a file written and read back, and a message of a person at OpenClaw's own page. The first run ("bake") leaves V8's compile cache behind, so that every
 // later start in a sandbox skips compiling some six thousand modules. The second ("accept") runs on the finished,
 // read-only image. Either way the last line of output is one JSON object, and any turn that goes wrong ends in exit 1.
 import { spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { createHash, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
 
 // Below the bound that the builder sets, so that the sentence is ours.
 const DEADLINE_MS = 540_000;
 const launch = JSON.parse(fs.readFileSync("/opt/openclaw/launch.json", "utf8"));
-const token = randomUUID();
+const password = randomUUID();
+const scopes = ["operator.read", "operator.write", "operator.admin", "operator.approvals"];
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const began = performance.now();
 const sinceMs = (start) => Math.round(performance.now() - start);
@@ -61,7 +62,7 @@ function startGateway(modelUrl) {
   for (const directory of launch.directories) fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
   fs.copyFileSync(launch.config_template, launch.env.OPENCLAW_CONFIG_PATH);
   const [program, ...rest] = launch.argv;
-  const env = { ...launch.env, OPENCLAW_GATEWAY_TOKEN: token, CREEL_MODEL_URL: modelUrl, CREEL_MODEL_KEY: "none" };
+  const env = { ...launch.env, OPENCLAW_GATEWAY_PASSWORD: password, CREEL_MODEL_URL: modelUrl, CREEL_MODEL_KEY: "none" };
   const gateway = spawn(program, rest, { cwd: launch.cwd, env, stdio: ["ignore", "inherit", "inherit"] });
   gateway.ended = new Promise((done) => gateway.once("exit", (code, signal) => done({ code, signal })));
   gateway.ended.then((how) => { if (!gateway.stopping) fail(`the gateway ended by itself: ${JSON.stringify(how)}`); });
@@ -76,8 +77,9 @@ async function untilReady() {
   }
 }
 
-async function connect() {
-  const socket = new WebSocket(`ws://127.0.0.1:${launch.port}/`);
+// As the bridge does, by password; or as a person, with the headers that Creel puts on their requests.
+async function connect(person) {
+  const socket = new WebSocket(`ws://127.0.0.1:${launch.port}/`, { headers: person?.headers ?? {} });
   const waiting = new Map();
   const chat = new EventTarget();
   let challenged;
@@ -85,7 +87,7 @@ async function connect() {
   socket.onclose = (close) => { if (!socket.expected) fail(`the gateway closed the connection: ${close.code} ${close.reason}`); };
   socket.onmessage = ({ data }) => {
     const frame = JSON.parse(data);
-    if (frame.event === "connect.challenge") challenged();
+    if (frame.event === "connect.challenge") challenged(frame.payload);
     if (frame.event === "chat") chat.dispatchEvent(Object.assign(new Event("chat"), { payload: frame.payload }));
     if (frame.type === "res") {
       const { resolve, reject } = waiting.get(frame.id);
@@ -100,17 +102,47 @@ async function connect() {
       waiting.set(id, { resolve, reject });
       socket.send(JSON.stringify({ type: "req", id, method, params }));
     });
-  await challenge;
-  await request("connect", {
+  const nonce = await challenge;
+  const client = { id: "gateway-client", version: "1", platform: "linux", mode: "backend" };
+  const told = await request("connect", {
     minProtocol: 4,
     maxProtocol: 4,
-    client: { id: "gateway-client", version: "1", platform: "linux", mode: "backend" },
+    client,
     role: "operator",
-    scopes: ["operator.read", "operator.write", "operator.admin", "operator.approvals"],
+    scopes,
     caps: ["tool-events"],
-    auth: { token },
+    ...(person ? person.introduce(nonce) : { auth: { password } }),
   });
+  const missing = scopes.filter((scope) => !told.auth.scopes.includes(scope));
+  if (missing.length) fail(`${person ? "a person at the page" : "the bridge"} may not: ${missing}`);
   return { request, chat, close: () => { socket.expected = true; socket.close(); } };
+}
+
+// A person who opens the page for the first time, in a browser that OpenClaw does not know: nothing is typed, nobody
+// approves, and without the headers there is nothing but the page's own code.
+async function newPerson() {
+  const page = `http://127.0.0.1:${launch.port}`;
+  const headers = { "x-creel-user": "person@example.com", "x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https" };
+  const html = await fetch(page, { headers }).then((r) => r.text());
+  const build = /data-openclaw-control-ui-build-id="([^"]+?)-[0-9a-f]{64}"/.exec(html)?.[1];
+  const script = /<script[^>]*\ssrc="([^"]+)"/.exec(html)?.[1];
+  if (!build || !script) fail(`OpenClaw's page is not there: ${html.slice(0, 500)}`);
+  const code = await fetch(new URL(script, page), { headers: { ...headers, "accept-encoding": "br" } });
+  if (code.status !== 200 || code.headers.get("content-encoding") !== "br") fail(`${script}: ${code.status}, not compressed`);
+  for (const [sent, expected] of [[headers, 200], [{}, 401]]) {
+    const { status } = await fetch(`${page}/control-ui-config.json`, { headers: sent });
+    if (status !== expected) fail(`${Object.keys(sent).length} headers gave ${status} instead of ${expected}`);
+  }
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const raw = publicKey.export({ format: "der", type: "spki" }).subarray(-32);
+  const id = createHash("sha256").update(raw).digest("hex");
+  const client = { id: "openclaw-control-ui", version: build.split("-")[0], buildId: build, platform: "linux", mode: "webchat" };
+  const introduce = ({ nonce, ts }) => {
+    const text = ["v3", id, client.id, client.mode, "operator", scopes.join(","), ts, "", nonce, client.platform, ""].join("|");
+    const signature = sign(null, Buffer.from(text), privateKey).toString("base64url");
+    return { client, device: { id, publicKey: raw.toString("base64url"), signature, signedAt: ts, nonce } };
+  };
+  return { headers: { ...headers, origin: page }, introduce };
 }
 
 async function turn(link, message, expected) {
@@ -154,6 +186,9 @@ await turn(link, tool("read", { path: "note.md" }), "kept by the agent");
 const next_turn_ms = await turn(link, "hello again", "the model says hello");
 for (const method of ["health", "status", "sessions.list", "cron.list"]) await link.request(method);
 await link.request("chat.history", { sessionKey: "agent:main:bake" });
+const person = await connect(await newPerson());
+await turn(person, "hello from the page", "the model says hello");
+person.close();
 // Work of its own after the last turn makes it answer "busy", without a suspension to resume.
 const { suspensionId } = await link.request("gateway.suspend.prepare", { requestId: randomUUID() });
 if (suspensionId) await link.request("gateway.suspend.resume", { suspensionId });

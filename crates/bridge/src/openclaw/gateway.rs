@@ -58,7 +58,7 @@ impl Launch {
         Ok(launch)
     }
 
-    fn command(&self, token: &str) -> std::io::Result<Command> {
+    fn command(&self, password: &str) -> std::io::Result<Command> {
         for directory in &self.directories {
             std::fs::create_dir_all(directory)?;
         }
@@ -74,7 +74,7 @@ impl Launch {
             .env_clear()
             .envs(self.around.iter().cloned())
             .envs(&self.env)
-            .env("OPENCLAW_GATEWAY_TOKEN", token)
+            .env("OPENCLAW_GATEWAY_PASSWORD", password)
             .env(
                 "CREEL_MODEL_URL",
                 format!("http://127.0.0.1:{}/v1", inside::MODELS_PORT),
@@ -118,7 +118,8 @@ impl Launch {
     }
 }
 
-fn token() -> String {
+/// What the link signs in with; people come in by the name that Creel puts on their requests.
+fn password() -> String {
     let mut bytes = [0_u8; 32];
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -153,9 +154,9 @@ pub(super) async fn keep_running(shared: Arc<Shared>) {
 
 /// One life of the gateway; why it ended.
 async fn live(shared: &Arc<Shared>, launch: &Launch) -> String {
-    let token = token();
+    let password = password();
     let started = launch
-        .command(&token)
+        .command(&password)
         .and_then(|mut command| shared.processes.spawn(&mut command));
     let (mut child, mut group) = match started {
         Ok(started) => started,
@@ -171,7 +172,7 @@ async fn live(shared: &Arc<Shared>, launch: &Launch) -> String {
     let talk = async {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            match Link::open(launch.port, &token, shared.visitors.clone()).await {
+            match Link::open(launch.port, &password, shared.visitors.clone()).await {
                 Ok(link) => {
                     let link = Arc::new(link);
                     shared.state.send_replace(State::Ready(Arc::clone(&link)));

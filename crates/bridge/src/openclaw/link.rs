@@ -158,7 +158,7 @@ impl Shared {
 
 impl Link {
     /// Connects and signs in. Fails while the gateway is starting.
-    pub(super) async fn open(port: u16, token: &str, visitors: Visitors) -> Result<Self, String> {
+    pub(super) async fn open(port: u16, password: &str, visitors: Visitors) -> Result<Self, String> {
         let open = async {
             let stream = TcpStream::connect(("127.0.0.1", port))
                 .await
@@ -187,7 +187,7 @@ impl Link {
                 "minProtocol": 4, "maxProtocol": 4, "role": "operator",
                 "client": {"id": "gateway-client", "version": env!("CARGO_PKG_VERSION"), "platform": "linux", "mode": "backend"},
                 "scopes": ["operator.read", "operator.write", "operator.admin", "operator.approvals"],
-                "caps": ["tool-events"], "auth": {"token": token},
+                "caps": ["tool-events"], "auth": {"password": password},
             });
             link.request("connect", connect)
                 .await
@@ -407,10 +407,17 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (link, (gateway, connect)) = tokio::join!(
-            Link::open(port, "the token", visitors.clone()),
+            Link::open(port, "the password", visitors.clone()),
             Gateway::accept(listener)
         );
         (link.expect("a link"), gateway, connect)
+    }
+
+    #[tokio::test]
+    async fn it_signs_in_by_password_and_not_as_a_person() {
+        let (_link, _gateway, connect) = linked(&Visitors::default()).await;
+        assert_eq!(connect["method"], "connect");
+        assert_eq!(connect["params"]["auth"], json!({"password": "the password"}));
     }
 
     #[tokio::test]

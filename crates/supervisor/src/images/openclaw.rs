@@ -351,5 +351,23 @@ mod tests {
         );
         assert_eq!(launch["config_template"], format!("{HOME}/openclaw.json"));
         assert_eq!(json(CONFIG)["gateway"]["port"], launch["port"]);
+        assert_eq!(launch["port"], creel_protocol::inside::OPENCLAW_PORT);
+    }
+
+    #[test]
+    fn openclaw_believes_who_comes_from_its_own_sandbox_and_nobody_else() {
+        let gateway = &json(CONFIG)["gateway"];
+        assert_eq!(gateway["bind"], "loopback");
+        assert_eq!(gateway["trustedProxies"], serde_json::json!(["127.0.0.1", "::1"]));
+        let auth = &gateway["auth"];
+        assert_eq!(auth["mode"], "trusted-proxy");
+        assert_eq!(
+            auth["trustedProxy"]["userHeader"],
+            creel_protocol::inside::OPENCLAW_PERSON
+        );
+        // OpenClaw refuses to start when a token is set beside it.
+        assert!(auth.get("token").is_none() && !LAUNCH.contains("OPENCLAW_GATEWAY_TOKEN"));
+        // A page of another host cannot use the person's browser to come in.
+        assert!(gateway["controlUi"].get("allowedOrigins").is_none());
     }
 }
