@@ -24,7 +24,6 @@ pub(crate) trait Runtime: Send + Sync {
 
     /// Somebody outside connects to a port inside. Where that is the runtime's own page, what it does while they are
     /// there is theirs.
-    #[expect(dead_code, reason = "for whoever connects ports of the inside with people")]
     fn visited(&self, port: u16) -> Option<Visit> {
         let _ = port;
         None

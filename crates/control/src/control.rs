@@ -38,7 +38,9 @@ pub(crate) struct Control {
     pub(crate) deadlines: Deadlines,
     pub(crate) shutdown: Shutdown,
     pub(crate) sightings: Arc<Sightings>,
-    pub(crate) activity: Activity,
+    pub(crate) activity: Arc<Activity>,
+    /// People at the pages of their agents' runtimes.
+    pub(crate) visits: Arc<Activity>,
     pub(crate) wakes: Wakes,
     pub(crate) looker: Looker,
     pub(crate) nudges: Nudges,

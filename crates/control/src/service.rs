@@ -187,7 +187,13 @@ impl Service {
             tracing::info!(interrupted, "model calls were under way when control ended");
         }
         let turns = Arc::default();
-        let ledger = Ledger::new(store.clone(), Arc::clone(&turns));
+        let (activity, visits) = (Arc::<Activity>::default(), Arc::default());
+        let ledger = Ledger::new(
+            store.clone(),
+            Arc::clone(&turns),
+            Arc::clone(&activity),
+            Arc::clone(&visits),
+        );
         let directory = Arc::new(Directory(store.clone()));
         let models =
             Models::new(directory, Arc::clone(&ledger) as _).map_err(|error| Error::Models(error.into()))?;
@@ -207,7 +213,8 @@ impl Service {
             deadlines,
             shutdown,
             sightings: Arc::default(),
-            activity: Activity::default(),
+            activity,
+            visits,
             wakes: Wakes::default(),
             signing: Default::default(),
             issuers: Issuers::new(jwt_issuers, first.org, &http),

@@ -160,6 +160,13 @@ async fn served(
         },
     );
     headers::to_agent(request.headers_mut(), spent, place.user.as_deref());
+    if place.runtime {
+        // A worker of its page would outlive the agent in the person's browser.
+        if request.headers().contains_key("service-worker") {
+            return Err(Refusal::other_site());
+        }
+        headers::to_runtime(request.headers_mut(), visit.from);
+    }
     if visit.by_path
         && let Ok(base) = HeaderValue::from_str(&visit.base())
     {
@@ -173,10 +180,14 @@ async fn served(
     let showing = Showing {
         by_path: visit.by_path,
         private: place.private,
+        runtime: place.runtime,
     };
     let to = Place::Port(place.sandbox, place.port);
     let mut answer = forward(pool, to, request, upgrade.is_some(), Some(held)).await?;
     headers::from_agent(answer.headers_mut(), showing);
+    if visit.by_path {
+        within(answer.headers_mut(), &visit.base());
+    }
     Ok(answer)
 }
 
@@ -191,6 +202,18 @@ fn shown(visit: &Visit, headers: &http::HeaderMap) -> (Shown, Option<HeaderName>
     match asked::cookie(headers, visit.session_name()).filter(|_| visit.by_path) {
         Some(session) => (Shown::Session(Hidden(session.to_owned())), None),
         None => (Shown::Nothing, None),
+    }
+}
+
+/// An agent that sends somebody to a path of its own means one below its address.
+fn within(headers: &mut http::HeaderMap, base: &str) {
+    let there = headers
+        .get(header::LOCATION)
+        .and_then(|there| there.to_str().ok())
+        .filter(|there| there.starts_with('/') && !there.starts_with("//"))
+        .and_then(|there| HeaderValue::from_str(&format!("{base}{there}")).ok());
+    if let Some(there) = there {
+        headers.insert(header::LOCATION, there);
     }
 }
 

@@ -122,6 +122,29 @@ pub(crate) fn inward(headers: &mut HeaderMap, about: &About<'_>) {
     put("host", about.host);
 }
 
+/// Where a runtime takes the address of its own host for no client's. A network for examples, which is nobody's.
+const SOMEBODY: &str = "192.0.2.1";
+/// What a runtime's page would believe of a proxy.
+const BELIEVED: [&str; 2] = ["x-openclaw-", "tailscale-"];
+
+/// Of a request to a runtime's own page: nothing that it would believe besides what is said here.
+pub(crate) fn to_runtime(headers: &mut HeaderMap, from: From) {
+    let named: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| BELIEVED.iter().any(|prefix| name.as_str().starts_with(prefix)))
+        .cloned()
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(header::COOKIE);
+    if from.address.is_loopback() || from.address.is_unspecified() {
+        headers.insert("x-forwarded-for", HeaderValue::from_static(SOMEBODY));
+        headers.remove("forwarded");
+    }
+}
+
 /// Further, of a request to an agent: no secret of anybody's for us, and who it is from.
 pub(crate) fn to_agent(headers: &mut HeaderMap, spent: Option<HeaderName>, user: Option<&str>) {
     headers.remove(CREEL_AUTHORIZATION);
@@ -147,6 +170,8 @@ pub(crate) struct Showing {
     pub(crate) by_path: bool,
     /// Only some may see it: no other page may show it within itself.
     pub(crate) private: bool,
+    /// The runtime's own page: its inside is assumed to be turned against whoever looks at it.
+    pub(crate) runtime: bool,
 }
 
 /// A page that may run, and of which browsers know that it belongs to nobody.
@@ -158,6 +183,52 @@ const WIDER: [&str; 4] = [
     "clear-site-data",
     "public-key-pins",
     "strict-transport-security",
+];
+
+/// Concern the address as a whole: at Creel's own it is not the agent's to say, and at a runtime's own page neither.
+const WHOLE_ADDRESS: [&str; 25] = [
+    "accept-ch",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "activate-storage-access",
+    "cdn-cache-control",
+    "content-security-policy-report-only",
+    "critical-ch",
+    "document-isolation-policy",
+    "link",
+    "nel",
+    "origin-trial",
+    "refresh",
+    "report-to",
+    "reporting-endpoints",
+    "sec-session-registration",
+    "service-worker-allowed",
+    "set-login",
+    "speculation-rules",
+    "sourcemap",
+    "surrogate-control",
+    "timing-allow-origin",
+    "www-authenticate",
+];
+/// A runtime's page speaks to its own address and to nobody else, so that what is inside cannot use a person's browser as a
+/// way out.
+const RUNTIMES: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'self' data: blob: 'unsafe-inline' 'wasm-unsafe-eval'; connect-src 'self' data:; \
+         img-src 'self' data: blob:; frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'",
+    ),
+    (
+        "permissions-policy",
+        "camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), payment=(), serial=(), usb=()",
+    ),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("origin-agent-cluster", "?1"),
 ];
 
 /// Of every answer.
@@ -187,8 +258,21 @@ pub(crate) fn from_agent(headers: &mut HeaderMap, showing: Showing) {
     if showing.private {
         policy(NOT_FRAMED);
     }
-    if showing.by_path {
-        headers.remove("service-worker-allowed");
+    if showing.by_path || showing.runtime {
+        for name in WHOLE_ADDRESS {
+            headers.remove(name);
+        }
+    }
+    if showing.runtime {
+        for (name, text) in RUNTIMES {
+            let (name, text) = (HeaderName::from_static(name), HeaderValue::from_static(text));
+            if name == header::CONTENT_SECURITY_POLICY {
+                // Each of several policies must allow a thing.
+                headers.append(name, text);
+            } else {
+                headers.insert(name, text);
+            }
+        }
     }
 }
 
@@ -296,6 +380,7 @@ mod tests {
         let showing = Showing {
             by_path: false,
             private: true,
+            runtime: false,
         };
         from_agent(&mut own, showing);
         let cookies: Vec<_> = own.get_all("set-cookie").iter().collect();
@@ -308,6 +393,7 @@ mod tests {
             Showing {
                 by_path: true,
                 private: false,
+                runtime: false,
             },
         );
         assert!(!by_path.contains_key("set-cookie"));

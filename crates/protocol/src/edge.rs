@@ -111,6 +111,8 @@ pub struct Place {
     pub user: Option<String>,
     /// Whether only some may come.
     pub private: bool,
+    /// Whether it is the runtime's own page: behind it is all that the agent can do.
+    pub runtime: bool,
 }
 
 /// Why not: what becomes of it for a person or a program is the edge's matter.

@@ -42,8 +42,9 @@ pub(super) async fn connect(
     };
     let mut inner = dial(port).await?;
     let outer = hyper::upgrade::on(&mut request);
+    let visit = server.runtime.visited(port);
     tokio::spawn(async move {
-        let _place = place;
+        let _while_they_are_there = (place, visit);
         let Ok(outer) = outer.await else { return };
         let mut outer = TokioIo::new(outer);
         let _ = tokio::io::copy_bidirectional_with_sizes(&mut outer, &mut inner, BUFFER_BYTES, BUFFER_BYTES)

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use creel_api::ErrorCode;
-use creel_domain::{Agent, AgentState, BridgeHealth, Intent, Observed, RuntimeState};
+use creel_domain::{Agent, AgentState, BridgeHealth, Depth, Intent, Observed, RuntimeState, SandboxState};
 use creel_protocol::edge::{ALIVE_EVERY, Knock, LeaseEvent, Place, Waking};
 use tokio::{
     sync::mpsc::Sender,
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     refused,
-    right::{self, Way},
+    right::{self, Right, Way},
 };
 use crate::{
     Control, Who,
@@ -52,13 +52,19 @@ async fn held(control: &Arc<Control>, knock: &Knock, events: &Events) -> LeaseEv
         Ok(agent) => agent.sandbox,
         Err(failure) => return LeaseEvent::Refused(refused(&failure, again(&failure))),
     };
+    // What they begin there is theirs to have models for.
+    let _visit = match &way.right {
+        Right::Member { .. } if page => Some(control.visits.begin(way.agent.id)),
+        _ => None,
+    };
     let place = Place {
         agent: way.agent.id,
         name: way.agent.name.to_string(),
         sandbox,
         port: way.port,
         user: way.user(),
-        private: !matches!(way.right, right::Right::Public),
+        private: !matches!(way.right, Right::Public),
+        runtime: page,
     };
     if events.send(LeaseEvent::Ready(place)).await.is_err() {
         return LeaseEvent::Alive;
@@ -184,9 +190,12 @@ async fn gone(control: &Arc<Control>, way: &Way, changes: &mut tokio::sync::watc
         changes.borrow_and_update();
         let sighting = control.sightings.get(way.agent.sandbox);
         let runs = match &sighting.sandbox {
-            Observed::Seen { value, .. } => {
-                matches!(value.state, creel_domain::SandboxState::Running { .. })
-            }
+            // One that was just woken may be known as asleep for a moment; held still, it is there all the same.
+            Observed::Seen { value, .. } => match value.state {
+                SandboxState::Running { .. } => true,
+                SandboxState::Asleep { depth, .. } => depth != Depth::OnDisk,
+                _ => false,
+            },
             Observed::Absent => false,
             Observed::Unknown => true,
         };

@@ -56,6 +56,13 @@ impl Activity {
         (used.by == 0).then(|| now.duration_since(used.last))
     }
 
+    /// Whether anybody needs it, or has needed it so lately.
+    pub(crate) fn lately(&self, agent: AgentId, within: Duration) -> bool {
+        lock(&self.0)
+            .get(&agent)
+            .is_some_and(|used| used.by > 0 || used.last.elapsed() < within)
+    }
+
     /// Its idleness begins anew.
     pub(crate) fn touch(&self, agent: AgentId) {
         drop(self.begin(agent));

@@ -235,10 +235,11 @@ impl Things {
             .ask("PUT", "/v1/agents/scout/ports/3000", &headers, "{}")
             .await;
         published.expect(200).await;
-        let link = world
+        let shared = world
             .post("/v1/agents/scout/share-links", json!({"port": 3000}))
+            .await
+            .expect(201)
             .await;
-        let link = link.expect(201).await;
         let token = world
             .post("/v1/tokens", json!({"name": "old"}))
             .await

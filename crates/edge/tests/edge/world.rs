@@ -116,6 +116,7 @@ async fn lease(State(control): State<Arc<FakeControl>>, Json(knock): Json<Knock>
                     port: port.unwrap_or(behind),
                     user: private.then(|| "usr_1".to_owned()),
                     private,
+                    runtime: false,
                 })
             };
             let said = moods.borrow_and_update().clone();
