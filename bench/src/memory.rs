@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, fs, iter, time::Duration};
 
 use anyhow::Result;
-use creel_domain::Runtime;
+use creel_domain::{Depth, Runtime};
 use creel_sandbox::Places;
+use creel_testkit::Swap;
 use creel_tests::{Part, Platform, Process, processes};
 use rustix::process::Pid;
 
-use crate::{bare::Bare, figures, start::Floor};
+use crate::{bare::Bare, figures, start::Floor, wake};
 
 /// Long enough for what a start leaves behind to be collected.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -29,6 +30,11 @@ pub(crate) async fn run(platform: &Platform) -> Result<()> {
     figures::bytes("lite: one idle", one, one_sleep, "runc run of busybox sleep");
     let ten = idle(platform, Runtime::Lite, TOGETHER).await?;
     figures::bytes("lite: ten idle together", ten, one * TOGETHER, "ten times one");
+    let swap = Swap::make(wake::SWAP_MEBIBYTES);
+    if swap.is_some() {
+        let out = asleep(platform, Runtime::Lite, Depth::PagedOut).await?;
+        figures::bytes("lite: one paged out", out, one, "one idle");
+    }
 
     let bare = Bare::start(&platform.image("openclaw"), &platform.provider().base_url()).await?;
     tokio::time::sleep(SETTLE).await;
@@ -41,6 +47,10 @@ pub(crate) async fn run(platform: &Platform) -> Result<()> {
         alone,
         "OpenClaw of the same image, bare",
     );
+    if swap.is_some() {
+        let out = asleep(platform, Runtime::Openclaw, Depth::PagedOut).await?;
+        figures::bytes("openclaw: one paged out", out, one, "one idle");
+    }
     let ten = idle(platform, Runtime::Openclaw, TOGETHER).await?;
     figures::bytes(
         "openclaw: ten idle together",
@@ -51,6 +61,21 @@ pub(crate) async fn run(platform: &Platform) -> Result<()> {
     let own = own(platform);
     figures::bytes("creel itself, with the ten", own, one, "one idle OpenClaw");
     Ok(())
+}
+
+/// One agent at rest so deeply; what it takes.
+async fn asleep(platform: &Platform, runtime: Runtime, depth: Depth) -> Result<u64> {
+    platform.create("sleeper", runtime).await;
+    platform.running("sleeper").await;
+    tokio::time::sleep(SETTLE).await;
+    wake::asleep(platform, "sleeper", depth).await?;
+    let group = Places::cgroup_for(&platform.data());
+    let bytes = pss(|process| process.in_group(&group));
+    platform.client().delete_agent("sleeper").await?;
+    while !platform.client().all_agents().await?.is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(bytes)
 }
 
 /// Makes so many agents and lets them rest; what they take together.

@@ -18,5 +18,5 @@ pub use browser::{Browser, Page};
 pub use identity_provider::{CLIENT_ID, CLIENT_SECRET, IdentityProvider};
 pub use leftovers::leftovers;
 pub use platform::{DEADLINE, KEY, Platform};
-pub use processes::{Part, Process, processes};
+pub use processes::{Memory, Part, Process, processes};
 pub use talk::Heard;

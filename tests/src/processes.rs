@@ -64,7 +64,37 @@ pub fn processes() -> impl Iterator<Item = Process> {
     entries.filter_map(|entry| Process::read(entry.ok()?.file_name().to_str()?.parse().ok()?))
 }
 
+/// What processes have that lies only in memory or in swap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    pub resident: u64,
+    pub swapped: u64,
+}
+
 impl Platform {
+    /// What all sandboxes have together.
+    pub fn memory(&self) -> Memory {
+        let group = Places::cgroup_for(&self.data());
+        let mut all = Memory::default();
+        for process in processes().filter(|process| process.in_group(&group)) {
+            let path = format!("/proc/{}/status", process.pid.as_raw_nonzero());
+            // It may have ended in the meantime.
+            let status = fs::read_to_string(path).unwrap_or_default();
+            for (name, value) in status.lines().filter_map(|line| line.split_once(':')) {
+                let bytes = || {
+                    let kibi = value.trim().trim_end_matches(" kB").parse::<u64>();
+                    kibi.unwrap_or_default() << 10
+                };
+                match name {
+                    "RssAnon" | "RssShmem" => all.resident += bytes(),
+                    "VmSwap" => all.swapped += bytes(),
+                    _ => {}
+                }
+            }
+        }
+        all
+    }
+
     /// The part's process, if it is there.
     pub fn find(&self, part: Part) -> Option<Pid> {
         let group = Places::cgroup_for(&self.data());

@@ -107,6 +107,9 @@ pub struct RestPatch {
     pub idle_s: Option<u32>,
     /// 0: never.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_after_s: Option<u32>,
+    /// 0: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_after_s: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autostart: Option<bool>,
@@ -114,14 +117,16 @@ pub struct RestPatch {
 
 impl RestPatch {
     pub fn apply(&self, base: Rest) -> Rest {
+        let after = |wanted, base| match wanted {
+            None => base,
+            Some(0) => None,
+            some => some,
+        };
         Rest {
             autostop: self.autostop.unwrap_or(base.autostop),
             idle_s: self.idle_s.unwrap_or(base.idle_s),
-            stop_after_s: match self.stop_after_s {
-                None => base.stop_after_s,
-                Some(0) => None,
-                some => some,
-            },
+            page_after_s: after(self.page_after_s, base.page_after_s),
+            stop_after_s: after(self.stop_after_s, base.stop_after_s),
             autostart: self.autostart.unwrap_or(base.autostart),
         }
     }

@@ -53,6 +53,17 @@ pub struct Host {
     pub backend: String,
     pub tried: Vec<String>,
     pub sandboxes: u32,
+    pub paging: HostPaging,
+}
+
+/// Whether agents that sleep can be paged out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostPaging {
+    pub works: bool,
+    /// A sentence.
+    pub found: String,
+    /// What to do about it; empty when it works.
+    pub next: String,
 }
 
 /// `POST /v1/sign-in-links`: opens the web page once, for whoever holds it.

@@ -12,6 +12,9 @@ pub struct Rest {
     pub autostop: Autostop,
     /// So long without a turn, a command or an open stream, in seconds: 1 to 2 592 000 (30 days).
     pub idle_s: u32,
+    /// The memory of one that is frozen is paged out after so long, in seconds, 1 to 31 536 000 (a year); none: never. On
+    /// a host without swap it stays frozen.
+    pub page_after_s: Option<u32>,
     /// One that is frozen is stopped after so long, in seconds, 1 to 31 536 000 (a year); none: never. Frozen it holds its
     /// memory.
     pub stop_after_s: Option<u32>,
@@ -44,6 +47,7 @@ impl Default for Rest {
         Self {
             autostop: Autostop::Suspend,
             idle_s: 5 * 60,
+            page_after_s: Some(10 * 60),
             stop_after_s: Some(12 * 60 * 60),
             autostart: true,
         }
@@ -59,12 +63,15 @@ impl Rest {
         if !(1..=Self::LONGEST_IDLE_S).contains(&self.idle_s) {
             return Err(bad("idle_s", Self::LONGEST_IDLE_S));
         }
-        match self.stop_after_s {
-            Some(seconds) if !(1..=Self::LONGEST_FROZEN_S).contains(&seconds) => {
-                Err(bad("stop_after_s", Self::LONGEST_FROZEN_S))
+        for (field, after) in [
+            ("page_after_s", self.page_after_s),
+            ("stop_after_s", self.stop_after_s),
+        ] {
+            if after.is_some_and(|seconds| !(1..=Self::LONGEST_FROZEN_S).contains(&seconds)) {
+                return Err(bad(field, Self::LONGEST_FROZEN_S));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// How deeply it should sleep that nobody has needed for so long; none: not at all.
@@ -78,12 +85,31 @@ impl Rest {
         }
     }
 
-    /// How deeply it should sleep that has slept for so long.
+    /// How deeply it should sleep that has slept for so long; never less deeply than it does.
     pub fn after_sleep(&self, depth: Depth, slept: SignedDuration) -> Depth {
-        match self.stop_after_s {
-            Some(seconds) if slept >= SignedDuration::from_secs(seconds.into()) => Depth::OnDisk,
-            _ => depth,
-        }
+        let due = self
+            .deeper()
+            .filter(|(_, after)| slept >= *after)
+            .map(|(deeper, _)| deeper);
+        due.fold(depth, Depth::max)
+    }
+
+    /// How long until it should sleep deeper that has slept for so long; none: never.
+    pub fn until_deeper(&self, depth: Depth, slept: SignedDuration) -> Option<SignedDuration> {
+        let later = self
+            .deeper()
+            .filter(|(deeper, after)| *deeper > depth && slept < *after)
+            .map(|(_, after)| after.saturating_sub(slept));
+        later.min()
+    }
+
+    fn deeper(&self) -> impl Iterator<Item = (Depth, SignedDuration)> {
+        [
+            (Depth::PagedOut, self.page_after_s),
+            (Depth::OnDisk, self.stop_after_s),
+        ]
+        .into_iter()
+        .filter_map(|(depth, after)| Some((depth, SignedDuration::from_secs(after?.into()))))
     }
 
     /// How deeply it sleeps whose owner says so.
@@ -135,8 +161,15 @@ mod tests {
         let suspend = Rest::default();
         assert_eq!(suspend.after_idle(seconds(299)), None);
         assert_eq!(suspend.after_idle(seconds(300)), Some(Depth::Frozen));
-        assert_eq!(suspend.after_sleep(Depth::Frozen, seconds(43_199)), Depth::Frozen);
-        assert_eq!(suspend.after_sleep(Depth::Frozen, seconds(43_200)), Depth::OnDisk);
+        assert_eq!(suspend.after_sleep(Depth::Frozen, seconds(599)), Depth::Frozen);
+        assert_eq!(suspend.after_sleep(Depth::Frozen, seconds(600)), Depth::PagedOut);
+        for depth in [Depth::Frozen, Depth::PagedOut] {
+            assert_eq!(suspend.after_sleep(depth, seconds(43_199)), Depth::PagedOut);
+            assert_eq!(suspend.after_sleep(depth, seconds(43_200)), Depth::OnDisk);
+        }
+        // A clock that was set back brings nobody up again.
+        assert_eq!(suspend.after_sleep(Depth::PagedOut, seconds(-5)), Depth::PagedOut);
+        assert_eq!(suspend.after_sleep(Depth::OnDisk, seconds(700)), Depth::OnDisk);
         let stop = Rest {
             autostop: Autostop::Stop,
             ..suspend
@@ -144,11 +177,37 @@ mod tests {
         assert_eq!(stop.after_idle(seconds(300)), Some(Depth::OnDisk));
         let off = Rest {
             autostop: Autostop::Off,
+            page_after_s: None,
             stop_after_s: None,
             ..suspend
         };
         assert_eq!(off.after_idle(seconds(1_000_000)), None);
         assert_eq!(off.after_sleep(Depth::Frozen, seconds(1_000_000)), Depth::Frozen);
+    }
+
+    #[test]
+    fn the_next_depth_is_waited_for_and_no_longer_when_it_is_reached() {
+        let rest = Rest::default();
+        assert_eq!(rest.until_deeper(Depth::Frozen, seconds(590)), Some(seconds(10)));
+        assert_eq!(
+            rest.until_deeper(Depth::PagedOut, seconds(600)),
+            Some(seconds(42_600))
+        );
+        assert_eq!(rest.until_deeper(Depth::OnDisk, seconds(0)), None);
+        let never = Rest {
+            page_after_s: None,
+            stop_after_s: None,
+            ..rest
+        };
+        assert_eq!(never.until_deeper(Depth::Frozen, seconds(0)), None);
+        // Stopped before it would be paged out: it never is.
+        let quick = Rest {
+            page_after_s: Some(60),
+            stop_after_s: Some(30),
+            ..rest
+        };
+        assert_eq!(quick.after_sleep(Depth::Frozen, seconds(30)), Depth::OnDisk);
+        assert_eq!(quick.after_sleep(Depth::OnDisk, seconds(60)), Depth::OnDisk);
     }
 
     #[test]
@@ -164,6 +223,12 @@ mod tests {
             ..Rest::default()
         };
         assert!(for_ever.check().is_err());
+        let at_once = Rest {
+            page_after_s: Some(0),
+            ..Rest::default()
+        };
+        let error = at_once.check().expect_err("refused").to_string();
+        assert_eq!(error, "page_after_s must be 1 to 31536000 seconds");
         assert_eq!(Rest::default().check(), Ok(()));
     }
 }

@@ -56,6 +56,9 @@ pub enum Target {
 pub enum Depth {
     /// Its processes are held still, in memory. Wakes in milliseconds.
     Frozen,
+    /// Held still, and its memory pushed out to the host's swap. Wakes as quickly, and fetches what it needs from
+    /// there. Where the host cannot do that, it stays frozen.
+    PagedOut,
     /// Its processes are gone, its volume is kept. Wakes by starting.
     OnDisk,
 }
@@ -64,8 +67,20 @@ impl Depth {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Frozen => "frozen",
+            Self::PagedOut => "paged_out",
             Self::OnDisk => "on_disk",
         }
+    }
+}
+
+impl std::str::FromStr for Depth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Frozen, Self::PagedOut, Self::OnDisk]
+            .into_iter()
+            .find(|depth| depth.as_str() == text)
+            .ok_or_else(|| format!("there is no depth `{text}`: it is frozen, paged_out or on_disk"))
     }
 }
 

@@ -54,6 +54,17 @@ pub struct HostReport {
     /// How the backend was chosen, a sentence for each one tried.
     pub tried: Vec<String>,
     pub sandboxes: u32,
+    pub paging: PagingReport,
+}
+
+/// Whether sandboxes that sleep can be paged out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PagingReport {
+    pub works: bool,
+    /// A sentence.
+    pub found: String,
+    /// What to do about it; empty when it works.
+    pub next: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -6,7 +6,7 @@ use creel_domain::SandboxId;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::{Bundle, Steps};
+use crate::{Bundle, Paging, Steps};
 
 /// Work under way; dropping it leaves it half done, which every other call can cope with.
 pub type Work<'a, T> = BoxFuture<'a, T>;
@@ -35,6 +35,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Lets a sandbox that is held still go on. One that is not is left as it is.
     fn thaw(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>>;
+
+    /// Pushes the memory of a sandbox that is held still out to swap, without letting it go on. Dropping the work ends
+    /// it within milliseconds, and [`Backend::thaw`] need not wait for it. May take long: sandboxes take turns.
+    fn page_out(&self, sandbox: SandboxId) -> Work<'_, Result<Paged, Error>>;
+
+    /// Whether this host can page out at all, tried by doing it.
+    fn paging(&self) -> Work<'_, Paging>;
 
     /// Ends every process of the sandbox, and returns when there is none left.
     fn kill(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>>;
@@ -65,6 +72,15 @@ pub enum Presence {
         /// Held still.
         frozen: bool,
     },
+}
+
+/// What came of paging out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paged {
+    /// What can be out is out.
+    Out,
+    /// The host cannot, or not now: what is in memory stays there, all or some of it.
+    Not { reason: String },
 }
 
 /// How a first process ended, as far as that can be known after the fact.

@@ -187,6 +187,23 @@ impl Cgroups {
 
     /// Lets a frozen group run, so that signals reach it.
     pub(crate) fn thaw(&self, group: &str) {
+        self.unfreeze(group);
+        self.let_swap(group, 0);
+    }
+
+    /// How much of a group may be in swap, where that is bounded apart from memory: version 2, where it is nothing as
+    /// long as it runs. Version 1 bounds both together, and swaps nothing for the sake of that bound.
+    pub(crate) fn let_swap(&self, group: &str, bytes: u64) {
+        for directory in self.directories(group) {
+            let most = directory.join("memory.swap.max");
+            if most.exists() {
+                // Gone with its group, or the kernel counts no swap: nothing to bound then.
+                let _ = fs::write(most, bytes.to_string());
+            }
+        }
+    }
+
+    fn unfreeze(&self, group: &str) {
         for directory in self.directories(group) {
             // Absent where this hierarchy does not freeze, or the group is gone: nothing to thaw then.
             let _ = fs::write(directory.join("cgroup.freeze"), "0");
@@ -281,5 +298,38 @@ fn remove_below(directory: &Path) -> io::Result<()> {
     match fs::remove_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_version_2_a_group_may_swap_only_while_it_is_paged_out() {
+        let root = tempfile::tempdir().expect("a directory");
+        let group = root.path().join("creel-0/sbx");
+        fs::create_dir_all(&group).expect("a group");
+        for (name, text) in [("memory.swap.max", "0"), ("cgroup.freeze", "1")] {
+            fs::write(group.join(name), text).expect("a file");
+        }
+        let cgroups = Cgroups {
+            hierarchies: vec![Hierarchy {
+                point: root.path().to_owned(),
+                v2: true,
+                controllers: String::new(),
+            }],
+        };
+        let read = |name| fs::read_to_string(group.join(name)).expect("a file");
+        cgroups.let_swap("/creel-0/sbx", 4096);
+        assert_eq!(read("memory.swap.max"), "4096");
+        cgroups.thaw("/creel-0/sbx");
+        assert_eq!(
+            (read("memory.swap.max").as_str(), read("cgroup.freeze").as_str()),
+            ("0", "0")
+        );
+        // No group, no file: nothing to do.
+        cgroups.let_swap("/creel-0/other", 4096);
+        assert!(!root.path().join("creel-0/other").exists());
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     Places,
     cgroup::{Arrangement, Cgroups},
     choose::{BackendChoice, choose},
+    swap,
 };
 
 /// Less free space than this is called too little to begin with.
@@ -34,7 +35,7 @@ pub enum Verdict {
     Bad,
 }
 
-/// Asks everything. The last finding really runs a sandbox, unless `places` is none or an earlier answer
+/// Asks everything. One finding really runs a sandbox, unless `places` is none or an earlier answer
 /// makes it hopeless.
 pub async fn check(data: &Path, places: Option<&Places>) -> Vec<Finding> {
     let mut findings = vec![root(), user_namespaces(), cgroups(), loop_devices(), disk(data)];
@@ -56,6 +57,7 @@ pub async fn check(data: &Path, places: Option<&Places>) -> Vec<Finding> {
         }),
         None => {}
     }
+    findings.push(paging().await);
     findings
 }
 
@@ -199,6 +201,20 @@ async fn runtime(places: &Places) -> Finding {
             format!("A sandbox ran with {}.", chosen.backend.name()),
         ),
         Err(error) => bad("runtime", error.to_string(), "Install one: apt-get install runc"),
+    }
+}
+
+async fn paging() -> Finding {
+    let paging = swap::probe().await;
+    Finding {
+        name: "swap",
+        verdict: if paging.works {
+            Verdict::Good
+        } else {
+            Verdict::Poor
+        },
+        found: paging.found,
+        next: paging.next,
     }
 }
 

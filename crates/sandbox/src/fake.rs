@@ -10,7 +10,7 @@ use creel_domain::SandboxId;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::{Backend, Bundle, Ended, Error, Places, Presence, Steps, Work, fs as files};
+use crate::{Backend, Bundle, Ended, Error, Paged, Paging, Places, Presence, Steps, Work, fs as files};
 
 /// A world of sandboxes; clones share it.
 #[derive(Clone)]
@@ -27,8 +27,12 @@ struct World {
     volumes: BTreeMap<SandboxId, u64>,
     failures: VecDeque<String>,
     ignores_terminate: bool,
+    /// Why nothing is paged out.
+    no_paging: Option<String>,
+    holds_paging: bool,
     next_pid: u32,
     starts: u64,
+    thaws: u64,
 }
 
 impl World {
@@ -38,6 +42,7 @@ impl World {
         if let Some(entry) = self.sandboxes.get_mut(&sandbox) {
             entry.running = Some((self.next_pid, Timestamp::now()));
             entry.frozen = false;
+            entry.paged_out = false;
         }
     }
 }
@@ -46,6 +51,7 @@ impl World {
 struct Entry {
     running: Option<(u32, Timestamp)>,
     frozen: bool,
+    paged_out: bool,
     ended: Ended,
     bundle: Option<Bundle>,
 }
@@ -95,15 +101,65 @@ impl Fake {
         entry.is_some_and(|entry| entry.running.is_some() && entry.frozen)
     }
 
+    /// Whether it is held still and its memory is out.
+    pub fn is_paged_out(&self, sandbox: SandboxId) -> bool {
+        let world = self.world();
+        let entry = world.sandboxes.get(&sandbox);
+        entry.is_some_and(|entry| entry.running.is_some() && entry.frozen && entry.paged_out)
+    }
+
+    /// From now on nothing is paged out, for this reason; none: it is again.
+    pub fn refuse_paging(&self, reason: Option<String>) {
+        self.world().no_paging = reason;
+        self.tell();
+    }
+
+    /// From now on paging out begins and does not end; `false`: what began ends.
+    pub fn hold_paging(&self, holds: bool) {
+        self.world().holds_paging = holds;
+        self.tell();
+    }
+
     fn hold(&self, sandbox: SandboxId, frozen: bool) {
-        if let Some(entry) = self.world().sandboxes.get_mut(&sandbox) {
+        let world = &mut *self.world();
+        if let Some(entry) = world.sandboxes.get_mut(&sandbox) {
+            let was_frozen = entry.frozen;
             entry.frozen = frozen && entry.running.is_some();
+            entry.paged_out &= entry.frozen;
+            world.thaws += u64::from(was_frozen && !frozen);
+        }
+    }
+
+    async fn page_out_now(&self, sandbox: SandboxId) -> Result<Paged, Error> {
+        let mut changed = self.changed.subscribe();
+        while self.world().holds_paging {
+            if changed.changed().await.is_err() {
+                break;
+            }
+        }
+        let mut world = self.world();
+        if let Some(reason) = world.no_paging.clone() {
+            return Ok(Paged::Not { reason });
+        }
+        match world.sandboxes.get_mut(&sandbox) {
+            Some(entry) if entry.frozen => {
+                entry.paged_out = true;
+                Ok(Paged::Out)
+            }
+            _ => Ok(Paged::Not {
+                reason: "it is not held still".to_owned(),
+            }),
         }
     }
 
     /// How often a first process was started.
     pub fn starts(&self) -> u64 {
         self.world().starts
+    }
+
+    /// How often one that was held still was let go on.
+    pub fn thaws(&self) -> u64 {
+        self.world().thaws
     }
 
     /// Whether nothing at all is there, volumes included.
@@ -247,6 +303,20 @@ impl Backend for Fake {
     fn thaw(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {
         self.hold(sandbox, false);
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn page_out(&self, sandbox: SandboxId) -> Work<'_, Result<Paged, Error>> {
+        Box::pin(self.page_out_now(sandbox))
+    }
+
+    fn paging(&self) -> Work<'_, Paging> {
+        let reason = self.world().no_paging.clone();
+        let paging = Paging {
+            works: reason.is_none(),
+            next: reason.as_ref().map(|_| "Mend it.".to_owned()).unwrap_or_default(),
+            found: reason.unwrap_or_else(|| "It is a fake.".to_owned()),
+        };
+        Box::pin(std::future::ready(paging))
     }
 
     fn kill(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {

@@ -14,7 +14,8 @@
 //! | [`Oci`] | the command line of `crun`, `runc` or `runsc`, whichever [`choose`] saw working |
 //! | [`Fake`] | nothing but directories; dies and fails when a test says so |
 //!
-//! The only crate with `unsafe`: two ioctls in `loop_device` and what a child does between fork and exec.
+//! The only crate with `unsafe`: two ioctls in `loop_device`, a system call in `paging`, and what a child
+//! does between fork and exec.
 
 mod backend;
 mod bundle;
@@ -24,15 +25,18 @@ mod choose;
 mod fake;
 mod fs;
 mod loop_device;
+mod mappings;
 mod mounts;
 mod oci;
+mod paging;
 mod pid;
 mod places;
 mod program;
 mod steps;
+mod swap;
 mod volume;
 
-pub use backend::{Backend, Ended, Error, Presence, Work};
+pub use backend::{Backend, Ended, Error, Paged, Presence, Work};
 pub use bundle::{Bundle, Inbound, ReadOnly, Volume};
 pub use choose::{BackendChoice, Chosen, choose};
 pub use fake::Fake;
@@ -40,3 +44,4 @@ pub use oci::{Oci, Runtime};
 pub use pid::{ZombieSweep, become_subreaper};
 pub use places::Places;
 pub use steps::{NoSteps, Steps};
+pub use swap::Paging;

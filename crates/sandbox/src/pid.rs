@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
@@ -97,6 +97,10 @@ impl Held {
             Err(Errno::SRCH) => Ok(None),
             Err(errno) => Err(Error::errno("look at a sandbox process")(errno)),
         }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// A process that ended already is not an error.

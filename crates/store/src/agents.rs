@@ -70,11 +70,7 @@ impl TryFrom<Row> for AgentRow {
             sandbox: row.id("sandbox_id")?,
             created_at: row.time("created_at")?,
             changed_at: row.time("changed_at")?,
-            depth: match row.text("depth")? {
-                "frozen" => Depth::Frozen,
-                "on_disk" => Depth::OnDisk,
-                other => return Err(Error::Corrupt(format!("depth `{other}`"))),
-            },
+            depth: row.parsed("depth")?,
             asleep_since: row.maybe_time("asleep_since")?,
             revision: Generation(row.count("revision")?),
         }))

@@ -24,6 +24,20 @@ pub(crate) struct Situation<'a> {
     pub(crate) stop_grace: SignedDuration,
     /// Somebody woke it, and has until then to say what is wanted.
     pub(crate) awake_until: Option<Timestamp>,
+    pub(crate) paging: Paging,
+}
+
+/// What came of paging it out since it is held still. One that an earlier supervisor paged out is told to once more,
+/// which finds nothing left to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Paging {
+    #[default]
+    Untried,
+    Out,
+    /// The host could not; it may later.
+    Refused {
+        retry_at: Timestamp,
+    },
 }
 
 /// One act. Each may be repeated, and each may find that another way led there first.
@@ -33,9 +47,15 @@ pub(crate) enum Act {
     Keep {
         since: Timestamp,
     },
-    /// It rests as wanted: wait for its end, another target or somebody who wakes it.
-    KeepFrozen,
+    /// It rests as wanted, or as deeply as the host can: wait for its end, another target, somebody who wakes it, or
+    /// the time to try once more.
+    KeepFrozen {
+        depth: Depth,
+        until: Option<Timestamp>,
+    },
     Freeze,
+    /// Push its memory out, unless somebody wakes it meanwhile.
+    PageOut,
     Thaw,
     /// Somebody woke it: wait until then.
     AwaitWord {
@@ -79,10 +99,11 @@ pub(crate) fn decide(it: &Situation<'_>, now: Timestamp) -> Act {
                 }
             }
             Target::Asleep {
-                depth: Depth::Frozen, ..
+                depth: depth @ (Depth::Frozen | Depth::PagedOut),
+                ..
             } if it.stopping_since.is_none() => match it.awake_until {
                 Some(until) if until > now && !frozen => Act::AwaitWord { since, until },
-                _ if frozen => Act::KeepFrozen,
+                _ if frozen => held_still(*depth, it.paging, now),
                 _ => Act::Freeze,
             },
             Target::Running { .. } | Target::Asleep { .. } | Target::Stopped => match it.stopping_since {
@@ -114,6 +135,17 @@ pub(crate) fn decide(it: &Situation<'_>, now: Timestamp) -> Act {
             },
             None => Act::Start,
         },
+    }
+}
+
+fn held_still(wanted: Depth, paging: Paging, now: Timestamp) -> Act {
+    let keep = |depth, until| Act::KeepFrozen { depth, until };
+    match (wanted, paging) {
+        (Depth::PagedOut, Paging::Untried) => Act::PageOut,
+        (Depth::PagedOut, Paging::Refused { retry_at }) if retry_at <= now => Act::PageOut,
+        (Depth::PagedOut, Paging::Refused { retry_at }) => keep(Depth::Frozen, Some(retry_at)),
+        (_, Paging::Out) => keep(Depth::PagedOut, None),
+        _ => keep(Depth::Frozen, None),
     }
 }
 
@@ -224,6 +256,10 @@ mod tests {
             depth: Depth::Frozen,
             image: ImageName::Lite,
         };
+        let paged = Target::Asleep {
+            depth: Depth::PagedOut,
+            image: ImageName::Lite,
+        };
         let deep = Target::Asleep {
             depth: Depth::OnDisk,
             image: ImageName::Lite,
@@ -248,13 +284,16 @@ mod tests {
             ("image on its way", &run, Absent, false, &building, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 43 })),
             ("no image to be had", &run, Absent, false, &failed, &fine, None, 0, await_image(Waiting::NoImage { image: lite, reason: "no disk".to_owned() })),
             ("to sleep", &rest, up, false, &ready, &fine, None, 0, Act::Freeze),
-            ("sleeps", &rest, still, false, &ready, &fine, None, 0, Act::KeepFrozen),
+            ("sleeps", &rest, still, false, &ready, &fine, None, 0, Act::KeepFrozen { depth: Depth::Frozen, until: None }),
             ("wake", &run, still, true, &ready, &fine, None, 0, Act::Thaw),
             ("wake as something else", &run, still, false, &ready, &fine, None, 0, Act::Terminate),
             ("stop what sleeps", &stop, still, false, &ready, &fine, None, 0, Act::Terminate),
             ("delete what sleeps", &gone, still, false, &ready, &fine, None, 0, Act::Kill),
             ("to sleep, without processes", &rest, Absent, false, &ready, &fine, None, 0, Act::Settled),
             ("to sleep, died meanwhile", &rest, Remains, false, &ready, &fine, None, 0, Act::Release),
+            ("to sleep and be paged out: first still", &paged, up, false, &ready, &fine, None, 0, Act::Freeze),
+            ("then paged out", &paged, still, false, &ready, &fine, None, 0, Act::PageOut),
+            ("to be paged out, without processes", &paged, Absent, false, &ready, &fine, None, 0, Act::Settled),
             ("deeper", &deep, still, false, &ready, &fine, None, 0, Act::Terminate),
             ("runs, whatever the image does", &run, up, true, &ImageState::Absent, &fine, None, 0, Act::Keep { since: at(0) }),
         ];
@@ -268,6 +307,7 @@ mod tests {
                 stopping_since,
                 stop_grace: SignedDuration::from_secs(10),
                 awake_until: None,
+                paging: Paging::Untried,
             };
             assert_eq!(decide(&it, at(now)), act, "{what}");
         }
@@ -301,13 +341,39 @@ mod tests {
                 stopping_since: None,
                 stop_grace: SignedDuration::from_secs(10),
                 awake_until: Some(at(5)),
+                paging: Paging::Untried,
             };
             decide(&it, at(now))
         };
         let (since, until) = (at(0), at(5));
         assert_eq!(act(false, 4), Act::AwaitWord { since, until });
         assert_eq!(act(false, 5), Act::Freeze, "nobody said anything");
-        assert_eq!(act(true, 4), Act::KeepFrozen);
+        let (depth, until) = (Depth::Frozen, None);
+        assert_eq!(act(true, 4), Act::KeepFrozen { depth, until });
+    }
+
+    #[test]
+    fn what_the_host_cannot_page_out_stays_frozen_and_is_tried_again() {
+        let keep = |depth, until| Act::KeepFrozen { depth, until };
+        let refused = Paging::Refused { retry_at: at(60) };
+        let (frozen, paged) = (Depth::Frozen, Depth::PagedOut);
+        #[rustfmt::skip]
+        let table = [
+            (paged, Paging::Untried, 0, Act::PageOut),
+            (paged, refused, 59, keep(frozen, Some(at(60)))),
+            (paged, refused, 60, Act::PageOut),
+            (paged, Paging::Out, 0, keep(paged, None)),
+            (frozen, Paging::Untried, 0, keep(frozen, None)),
+            (frozen, refused, 60, keep(frozen, None)),
+            (frozen, Paging::Out, 0, keep(paged, None)),
+        ];
+        for (wanted, paging, now, act) in table {
+            assert_eq!(
+                held_still(wanted, paging, at(now)),
+                act,
+                "{wanted} {paging:?} {now}"
+            );
+        }
     }
 
     #[test]

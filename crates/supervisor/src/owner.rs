@@ -5,7 +5,7 @@ use std::{future::pending, path::PathBuf, sync::Arc};
 
 use creel_domain::{Depth, ImageName, SandboxId, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
 use creel_protocol::{ImageState, inside};
-use creel_sandbox::{Bundle, Error as BackendError, Inbound, Presence, ReadOnly, Volume};
+use creel_sandbox::{Bundle, Error as BackendError, Inbound, Paged, Presence, ReadOnly, Volume};
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::watch,
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    decide::{Act, Situation, Trouble, decide},
+    decide::{Act, Paging, Situation, Trouble, decide},
     files,
     records::Record,
     service::{Entry, Shared},
@@ -21,6 +21,8 @@ use crate::{
 
 /// An image that nobody can build is tried again after so long, in case somebody mended the host.
 const IMAGE_RETRY: Duration = Duration::from_secs(60);
+/// What the host could not page out is tried again after so long: others may have woken and left room.
+const PAGING_RETRY: SignedDuration = SignedDuration::from_secs(60);
 /// What a bridge may say as its last words.
 const LAST_WORDS_BYTES: u64 = 500;
 
@@ -33,6 +35,7 @@ pub(crate) struct Owner {
     stopping_since: Option<Timestamp>,
     /// Since when there is nothing to do.
     settled_since: Option<Timestamp>,
+    paging: Paging,
 }
 
 /// What an act led to.
@@ -53,6 +56,7 @@ impl Owner {
             trouble: Trouble::default(),
             stopping_since: None,
             settled_since: None,
+            paging: Paging::Untried,
         }
     }
 
@@ -86,6 +90,9 @@ impl Owner {
         if !matches!(presence, Presence::Running { .. }) {
             self.stopping_since = None;
         }
+        if !matches!(presence, Presence::Running { frozen: true, .. }) {
+            self.paging = Paging::Untried;
+        }
         let matches = match &record.target {
             Target::Running { spec } => self.runs_with(spec),
             Target::Asleep { .. } | Target::Stopped | Target::Gone => false,
@@ -107,10 +114,11 @@ impl Owner {
                 stop_grace: SignedDuration::try_from(self.shared.options.stop_grace)
                     .unwrap_or(SignedDuration::MAX),
                 awake_until,
+                paging: self.paging,
             },
             now,
         );
-        if !matches!(act, Act::Settled | Act::KeepFrozen) {
+        if !matches!(act, Act::Settled | Act::KeepFrozen { .. } | Act::PageOut) {
             self.settled_since = None;
         }
         self.act(act, record, presence).await
@@ -136,12 +144,32 @@ impl Owner {
                     _ = self.record.changed() => {}
                 }
             }
-            Act::KeepFrozen => {
+            Act::KeepFrozen { depth, until } => {
                 let since = self.settled_since();
-                let depth = Depth::Frozen;
                 self.report(record, true, SandboxState::Asleep { depth, since });
+                let again = until.map(|until| self.until(until));
                 tokio::select! {
                     _ = backend.ended(self.sandbox) => {}
+                    () = self.entry.roused.notified() => {}
+                    _ = self.record.changed() => {}
+                    () = async {
+                        match again {
+                            Some(wait) => sleep(wait).await,
+                            None => pending().await,
+                        }
+                    } => {}
+                }
+            }
+            Act::PageOut => {
+                let (since, depth) = (self.settled_since(), Depth::Frozen);
+                self.report(record, false, SandboxState::Asleep { depth, since });
+                tokio::select! {
+                    paged = backend.page_out(self.sandbox) => {
+                        self.paging = self.paged(paged);
+                        steps.reached(self.sandbox, "paged out").await;
+                    }
+                    _ = backend.ended(self.sandbox) => {}
+                    // It goes on already: what is under way ends with this.
                     () = self.entry.roused.notified() => {}
                     _ = self.record.changed() => {}
                 }
@@ -409,10 +437,27 @@ impl Owner {
         self.wait_until(until).await;
     }
 
+    /// That it could not be paged out is no fault: it rests, and wakes as it would have.
+    fn paged(&self, outcome: Result<Paged, BackendError>) -> Paging {
+        let reason = match outcome {
+            Ok(Paged::Out) => return Paging::Out,
+            Ok(Paged::Not { reason }) => reason,
+            Err(error) => error.to_string(),
+        };
+        tracing::debug!(sandbox = %self.sandbox, reason, "a sandbox stays in memory");
+        let now = self.now();
+        Paging::Refused {
+            retry_at: now.saturating_add(PAGING_RETRY).unwrap_or(now),
+        }
+    }
+
+    fn until(&self, at: Timestamp) -> Duration {
+        Duration::try_from(at.duration_since(self.now())).unwrap_or_default()
+    }
+
     /// Until then or until somebody wants something else.
     async fn wait_until(&mut self, until: Timestamp) {
-        let wait = until.duration_since(self.now());
-        let wait = Duration::try_from(wait).unwrap_or_default();
+        let wait = self.until(until);
         tokio::select! {
             () = sleep(wait) => {}
             _ = self.record.changed() => {}

@@ -49,6 +49,8 @@ pub async fn run(options: RunOptions, shutdown: Shutdown) -> Result<(), Error> {
     for sentence in &backend.tried {
         tracing::info!("{sentence}");
     }
+    let paging = backend.backend.paging().await;
+    tracing::info!("{}", paging.found);
     let service = Service::start(Options {
         layout: layout.clone(),
         control_uid: options.control_uid,

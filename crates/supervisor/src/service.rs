@@ -10,7 +10,7 @@ use std::{
 };
 
 use creel_domain::{Depth, Generation, ImageName, SandboxId, SandboxReport, SandboxState, Target, Waiting};
-use creel_protocol::{HostReport, ImageStatus, ReportStream, Supervisor, SupervisorError};
+use creel_protocol::{HostReport, ImageStatus, PagingReport, ReportStream, Supervisor, SupervisorError};
 use creel_sandbox::{Backend, Places, Presence};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use rustix::fs::FlockOperation;
@@ -457,12 +457,20 @@ impl Supervisor for Handle {
     }
 
     fn host(&self) -> BoxFuture<'_, Result<HostReport, SupervisorError>> {
-        let report = HostReport {
-            backend: self.shared.backend().name().to_owned(),
-            tried: self.shared.options.backend.tried.clone(),
-            sandboxes: u32::try_from(self.shared.entries().len()).unwrap_or(u32::MAX),
-        };
-        std::future::ready(Ok(report)).boxed()
+        async move {
+            let paging = self.shared.backend().paging().await;
+            Ok(HostReport {
+                backend: self.shared.backend().name().to_owned(),
+                tried: self.shared.options.backend.tried.clone(),
+                sandboxes: u32::try_from(self.shared.entries().len()).unwrap_or(u32::MAX),
+                paging: PagingReport {
+                    works: paging.works,
+                    found: paging.found,
+                    next: paging.next,
+                },
+            })
+        }
+        .boxed()
     }
 }
 
@@ -470,7 +478,7 @@ impl Supervisor for Handle {
 fn uses(target: &Target, wanted: ImageName) -> bool {
     match target {
         Target::Running { spec } => spec.image() == wanted,
-        Target::Asleep { depth, image } => *depth == Depth::Frozen && *image == wanted,
+        Target::Asleep { depth, image } => *depth != Depth::OnDisk && *image == wanted,
         Target::Stopped | Target::Gone => false,
     }
 }

@@ -182,6 +182,97 @@ async fn one_at_rest_is_held_still_woken_at_once_and_rests_again_unless_somebody
 }
 
 #[tokio::test]
+async fn one_that_is_paged_out_was_never_let_go_on_and_wakes_as_what_is_frozen() {
+    let world = World::new();
+    let service = world.service().await;
+    let handle = service.handle();
+    put(&handle, id(1), 1, running(&spec())).await;
+    until_running(&handle, id(1), 1).await;
+    put(&handle, id(1), 2, asleep(Depth::Frozen)).await;
+    until_asleep(&handle, id(1), 2, Depth::Frozen).await;
+    put(&handle, id(1), 3, asleep(Depth::PagedOut)).await;
+    until_asleep(&handle, id(1), 3, Depth::PagedOut).await;
+    assert!(world.fake.is_paged_out(id(1)));
+    assert_eq!(world.fake.thaws(), 0, "it was not let go on in between");
+    let error = handle
+        .remove_image(ImageName::Lite)
+        .await
+        .expect_err("it is used");
+    assert!(matches!(error, SupervisorError::ImageInUse { .. }), "{error}");
+
+    // A supervisor that comes back finds it so.
+    service.stop().await;
+    let service = world.service().await;
+    let handle = service.handle();
+    until_asleep(&handle, id(1), 3, Depth::PagedOut).await;
+
+    assert!(handle.wake(id(1)).await.expect("woken"));
+    assert!(!world.fake.is_frozen(id(1)), "at once");
+    put(&handle, id(1), 4, running(&spec())).await;
+    until_running(&handle, id(1), 4).await;
+
+    // From awake, and from there to disk.
+    put(&handle, id(1), 5, asleep(Depth::PagedOut)).await;
+    until_asleep(&handle, id(1), 5, Depth::PagedOut).await;
+    put(&handle, id(1), 6, asleep(Depth::OnDisk)).await;
+    until_asleep(&handle, id(1), 6, Depth::OnDisk).await;
+    assert_eq!(world.fake.starts(), 1, "it was never started anew");
+    service.stop_all().await.expect("stopped");
+}
+
+#[tokio::test]
+async fn whoever_is_woken_in_the_middle_of_being_paged_out_goes_on_at_once() {
+    let world = World::new();
+    world.fake.hold_paging(true);
+    let service = world.service().await;
+    let handle = service.handle();
+    put(&handle, id(1), 1, running(&spec())).await;
+    until_running(&handle, id(1), 1).await;
+    let mut generation = 1;
+    for told_first in [false, true] {
+        put(&handle, id(1), generation + 1, asleep(Depth::PagedOut)).await;
+        until(&handle, id(1), "on its way out", |report| {
+            !report.converged && matches!(report.state, SandboxState::Asleep { .. })
+        })
+        .await;
+        if !told_first {
+            assert!(handle.wake(id(1)).await.expect("woken"));
+            assert!(!world.fake.is_frozen(id(1)), "at once");
+        }
+        put(&handle, id(1), generation + 2, running(&spec())).await;
+        until_running(&handle, id(1), generation + 2).await;
+        generation += 2;
+    }
+    world.fake.hold_paging(false);
+    put(&handle, id(1), generation + 1, asleep(Depth::PagedOut)).await;
+    until_asleep(&handle, id(1), generation + 1, Depth::PagedOut).await;
+    service.stop_all().await.expect("stopped");
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_paged_out_it_stays_frozen_and_the_host_says_so() {
+    let world = World::new();
+    world.fake.refuse_paging(Some("There is no swap.".to_owned()));
+    let service = world.service().await;
+    let handle = service.handle();
+    put(&handle, id(1), 1, running(&spec())).await;
+    until_running(&handle, id(1), 1).await;
+    put(&handle, id(1), 2, asleep(Depth::PagedOut)).await;
+    until_asleep(&handle, id(1), 2, Depth::Frozen).await;
+    assert!(world.fake.is_frozen(id(1)) && !world.fake.is_paged_out(id(1)));
+    let paging = handle.host().await.expect("a host").paging;
+    assert_eq!(
+        (paging.works, paging.found.as_str()),
+        (false, "There is no swap.")
+    );
+    assert!(!paging.next.is_empty(), "it says what to do");
+    assert!(handle.wake(id(1)).await.expect("woken"));
+    put(&handle, id(1), 3, running(&spec())).await;
+    until_running(&handle, id(1), 3).await;
+    service.stop_all().await.expect("stopped");
+}
+
+#[tokio::test]
 async fn one_that_does_not_end_when_asked_is_killed() {
     let world = World::new();
     world.fake.ignore_terminate();
@@ -329,9 +420,13 @@ async fn a_crash_after_each_step_of_create_stop_change_and_delete_converges_and_
             until_asleep(&handle, sandbox, 5, Depth::Frozen).await;
             put(&handle, sandbox, 6, running(&changed)).await;
             until_running(&handle, sandbox, 6).await;
-            put(&handle, sandbox, 7, asleep(Depth::OnDisk)).await;
-            until_asleep(&handle, sandbox, 7, Depth::OnDisk).await;
-            put(&handle, sandbox, 8, Target::Gone).await;
+            put(&handle, sandbox, 7, asleep(Depth::PagedOut)).await;
+            until_asleep(&handle, sandbox, 7, Depth::PagedOut).await;
+            put(&handle, sandbox, 8, running(&changed)).await;
+            until_running(&handle, sandbox, 8).await;
+            put(&handle, sandbox, 9, asleep(Depth::OnDisk)).await;
+            until_asleep(&handle, sandbox, 9, Depth::OnDisk).await;
+            put(&handle, sandbox, 10, Target::Gone).await;
             until_gone(&handle, sandbox).await;
         };
         let crashed = tokio::select! {
@@ -346,16 +441,19 @@ async fn a_crash_after_each_step_of_create_stop_change_and_delete_converges_and_
         let handle = service.handle();
         if crashed {
             crashes += 1;
-            match handle.put_target(sandbox, Generation(9), running(&changed)).await {
+            match handle
+                .put_target(sandbox, Generation(11), running(&changed))
+                .await
+            {
                 Ok(()) => {
-                    until_running(&handle, sandbox, 9).await;
+                    until_running(&handle, sandbox, 11).await;
                     assert!(world.fake.running(sandbox).is_some(), "step {step}");
                 }
                 Err(SupervisorError::Gone { .. }) => {}
                 Err(error) => panic!("step {step}: {error}"),
             }
         }
-        put(&handle, sandbox, 10, Target::Gone).await;
+        put(&handle, sandbox, 12, Target::Gone).await;
         until_gone(&handle, sandbox).await;
         service.stop().await;
         assert!(world.fake.is_empty(), "step {step}");

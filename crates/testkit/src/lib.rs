@@ -10,6 +10,7 @@ mod postgres;
 mod provider;
 mod script;
 mod supervisor;
+mod swap;
 mod vault;
 
 pub use authenticator::{Algorithm, FakePasskey, flags};
@@ -20,6 +21,7 @@ pub use postgres::PostgresDatabase;
 pub use provider::{FakeProvider, Heard, Plan, REPORTED, Reported};
 pub use script::{Act, Gate, Script, echo};
 pub use supervisor::FakeSupervisor;
+pub use swap::Swap;
 pub use vault::{FakeVault, VaultMood};
 
 /// How often a heavy proof goes round: a sample, or in full under `just soak`.

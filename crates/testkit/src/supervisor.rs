@@ -10,7 +10,9 @@ use std::{
 use creel_domain::{
     Depth, Generation, ImageName, SandboxId, SandboxReport, SandboxSpec, SandboxState, Target, Waiting,
 };
-use creel_protocol::{HostReport, ImageState, ImageStatus, ReportStream, Supervisor, SupervisorError};
+use creel_protocol::{
+    HostReport, ImageState, ImageStatus, PagingReport, ReportStream, Supervisor, SupervisorError,
+};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -293,7 +295,7 @@ impl State {
         record.report.converged = true;
         record.runs = match record.target {
             Target::Running { .. } => true,
-            Target::Asleep { depth, .. } => record.runs && depth == Depth::Frozen,
+            Target::Asleep { depth, .. } => record.runs && depth != Depth::OnDisk,
             Target::Stopped | Target::Gone => false,
         };
         record.report.state = match record.target {
@@ -400,6 +402,11 @@ impl Supervisor for FakeSupervisor {
                 backend: "fake".to_owned(),
                 tried: vec!["fake: it is one".to_owned()],
                 sandboxes: u32::try_from(this.lock().sandboxes.len()).unwrap_or(u32::MAX),
+                paging: PagingReport {
+                    works: true,
+                    found: "It is a fake.".to_owned(),
+                    next: String::new(),
+                },
             })
         })
     }

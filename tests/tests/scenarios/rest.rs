@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use creel_api::{PatchAgent, Role, TurnState};
+use creel_api::{PatchAgent, RestPatch, Role, TurnState};
 use creel_domain::{AgentState, Depth, Intent, Runtime};
-use creel_testkit::rounds;
+use creel_testkit::{Swap, rounds};
 use creel_tests::Platform;
 
 async fn put_to_sleep(platform: &Platform, name: &str) {
@@ -32,19 +32,81 @@ async fn asleep(platform: &Platform, name: &str) -> Depth {
     depth.unwrap_or_else(|| panic!("it does not sleep\n{}", platform.logs()))
 }
 
+async fn paged_out(platform: &Platform, name: &str) {
+    let out = platform
+        .until("its memory is out", async || {
+            (asleep(platform, name).await == Depth::PagedOut).then_some(())
+        })
+        .await;
+    assert!(out.is_some(), "its memory stays\n{}", platform.logs());
+}
+
+/// Its memory goes out a second after it fell asleep.
+async fn pages_out_soon(platform: &Platform, name: &str) {
+    let agent = platform.client().agent(name).await.expect("it is there");
+    let rest = RestPatch {
+        page_after_s: Some(1),
+        ..RestPatch::default()
+    };
+    let patch = PatchAgent {
+        rest: Some(rest),
+        ..PatchAgent::default()
+    };
+    let patched = platform.client().patch_agent(name, agent.revision, &patch).await;
+    patched.expect("it is changed");
+}
+
+/// What lies in the workspace, whatever the runtime itself writes beside it.
+async fn hash(platform: &Platform) -> String {
+    platform
+        .shell("scout", "cat kept.txt kept/* | sha256sum")
+        .await
+        .stdout
+}
+
 /// Falls asleep and is woken by a message at another moment of the transition each time.
-async fn cycles(runtime: Runtime, count: usize) {
+async fn cycles(runtime: Runtime, depth: Depth, count: usize) {
+    let swap = (depth == Depth::PagedOut).then(|| Swap::make(4096));
+    if matches!(swap, Some(None)) {
+        return;
+    }
     let Some(platform) = Platform::start().await else {
         return;
     };
     platform.agent("scout", runtime).await;
+    if depth == Depth::PagedOut {
+        pages_out_soon(&platform, "scout").await;
+    }
     platform.say("scout", "@write kept.txt through it all").await;
+    let fill = "mkdir kept; for n in 1 2 3 4 5 6 7 8 9; do head -c 100000 /dev/urandom > kept/$n; done";
+    platform.shell("scout", fill).await;
+    let before = hash(&platform).await;
     for cycle in 0..count {
         put_to_sleep(&platform, "scout").await;
         // Spread over the transition, in an order that is the same each time: 0 to 29 ms, and asleep for good.
-        match cycle % 4 {
-            3 => drop(asleep(&platform, "scout").await),
-            _ => tokio::time::sleep(Duration::from_millis((cycle as u64 * 7) % 30)).await,
+        let spread = |first: u64| tokio::time::sleep(Duration::from_millis(first + (cycle as u64 * 7) % 30));
+        match (depth, cycle % 4) {
+            (Depth::PagedOut, 0) => {
+                let awake = platform.memory();
+                paged_out(&platform, "scout").await;
+                let out = platform.memory();
+                assert!(
+                    out.resident < awake.resident / 4 && out.swapped > 0,
+                    "{awake:?}, then {out:?}"
+                );
+            }
+            (Depth::PagedOut, 1) => spread(990).await,
+            (Depth::PagedOut, _) => {
+                // In the middle of it, or just after where there is little.
+                let begun = platform
+                    .until("some of it is out", async || {
+                        (platform.memory().swapped > 0).then_some(())
+                    })
+                    .await;
+                assert!(begun.is_some(), "nothing goes out\n{}", platform.logs());
+            }
+            (_, 3) => drop(asleep(&platform, "scout").await),
+            _ => spread(0).await,
         }
         let turn = platform.say("scout", &format!("hello {cycle}")).await;
         assert_eq!(
@@ -72,17 +134,28 @@ async fn cycles(runtime: Runtime, count: usize) {
         platform.file("scout", "kept.txt").await.expect("a file"),
         "through it all"
     );
+    assert_eq!(hash(&platform).await, before);
     platform.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lite_loses_no_message_however_it_sleeps() {
-    cycles(Runtime::Lite, rounds(100, 10_000)).await;
+    cycles(Runtime::Lite, Depth::Frozen, rounds(100, 10_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openclaw_loses_no_message_however_it_sleeps() {
-    cycles(Runtime::Openclaw, rounds(8, 500)).await;
+    cycles(Runtime::Openclaw, Depth::Frozen, rounds(8, 500)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lite_loses_no_message_while_its_memory_goes_out() {
+    cycles(Runtime::Lite, Depth::PagedOut, rounds(8, 1000)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openclaw_loses_no_message_while_its_memory_goes_out() {
+    cycles(Runtime::Openclaw, Depth::PagedOut, rounds(4, 200)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

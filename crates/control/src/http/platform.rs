@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json as Answered, extract::State, http::StatusCode};
-use creel_api::{Host, Identity, Image, ImageList, ImageProgress, Problem, Version};
+use creel_api::{Host, HostPaging, Identity, Image, ImageList, ImageProgress, Problem, Version};
 use creel_domain::{Act, ImageName};
 use creel_protocol::{ImageState, ImageStatus};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -56,6 +56,11 @@ async fn host(_caller: Caller, State(control): State<Arc<Control>>) -> Answer<An
         backend: report.backend,
         tried: report.tried,
         sandboxes: report.sandboxes,
+        paging: HostPaging {
+            works: report.paging.works,
+            found: report.paging.found,
+            next: report.paging.next,
+        },
     }))
 }
 

@@ -80,7 +80,9 @@ pub(super) async fn step(control: &Arc<Control>, who: Who, round: u32) -> After 
             let regular = Duration::try_from(deadlines.health_every).unwrap_or(RESYNC);
             After::In(due.map_or(regular, |due| due.clamp(SHORTEST, regular)))
         }
-        AgentState::Stopped { .. } | AgentState::Asleep { .. } => After::In(RESYNC),
+        AgentState::Stopped { .. } | AgentState::Asleep { .. } => {
+            After::In(due.map_or(RESYNC, |due| due.clamp(SHORTEST, RESYNC)))
+        }
         _ => After::Soon,
     }
 }

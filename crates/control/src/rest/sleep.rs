@@ -47,8 +47,10 @@ async fn settle_asleep(control: &Arc<Control>, agent: &Agent) -> Option<Duration
     let depth = agent.spec.rest.after_sleep(agent.depth, slept);
     if depth > agent.depth {
         put_to_rest(control, agent, depth).await;
+        return None;
     }
-    None
+    let deeper = agent.spec.rest.until_deeper(agent.depth, slept)?;
+    Duration::try_from(deeper).ok()
 }
 
 async fn put_to_rest(control: &Arc<Control>, agent: &Agent, depth: Depth) {

@@ -158,6 +158,39 @@ async fn it_sleeps_deeper_after_a_while_and_wakes_from_there() {
 }
 
 #[tokio::test]
+async fn its_memory_is_paged_out_after_a_while_and_a_message_wakes_it_from_there() {
+    let world = World::new().await;
+    sleepy(&world, "scout", json!({"page_after_s": 30})).await;
+    let sandbox = world.sandbox("scout").await;
+    world.until("scout", "asleep").await;
+    super::wait("its memory to be out", || async {
+        let agent = world.get("/v1/agents/scout").await.expect(200).await;
+        (
+            agent["status"]["depth"] == "paged_out",
+            agent["status"].to_string(),
+        )
+    })
+    .await;
+    assert!(!world.supervisor.is_running(sandbox));
+    let turn = world
+        .post("/v1/agents/scout/chat", json!({"message": "hello"}))
+        .await
+        .expect(200)
+        .await;
+    assert_eq!(turn["state"], "done", "{turn}");
+    let reports = world.supervisor.reports();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+
+    let rest = patch(&world, "scout", json!({"rest": {"page_after_s": 0}}))
+        .await
+        .expect(200)
+        .await;
+    assert!(rest["rest"]["page_after_s"].is_null(), "never: {rest}");
+    let host = world.get("/v1/host").await.expect(200).await;
+    assert_eq!(host["paging"]["works"], true, "{host}");
+}
+
+#[tokio::test]
 async fn off_means_off_and_what_cannot_be_is_refused() {
     let world = World::new().await;
     sleepy(&world, "scout", json!({"autostop": "off"})).await;

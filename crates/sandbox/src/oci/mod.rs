@@ -12,28 +12,33 @@ use std::{
     collections::BTreeSet,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
 };
 
 use creel_domain::SandboxId;
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 
 pub use runtime::Runtime;
 
 use config::{Facts, config};
 
 use crate::{
-    Backend, Bundle, Ended, Error, Places, Presence, Steps, Work,
+    Backend, Bundle, Ended, Error, Paged, Paging, Places, Presence, Steps, Work,
     backend::blocking,
     cgroup::Cgroups,
     fs as files, mounts,
+    paging::{self, Stop, Swept},
     pid::{self, Held},
+    swap::{self, Swap},
     volume::{self, VolumeFiles},
 };
 
 /// From the kill of a sandbox's first process to the end of all others.
 const KILL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// After paging out was tried and did not work.
+const PROBE_AGAIN: Duration = Duration::from_secs(60);
 
 /// After a look that failed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -51,7 +56,14 @@ struct Inner {
     facts: Facts,
     /// Read while groups are made, written while the empty parent is removed.
     parent: RwLock<()>,
+    /// What was found about paging out, when, and how much swap there was then. Locked while it is tried.
+    paging: Mutex<Option<(Paging, Instant, u64)>>,
+    /// One sandbox at a time is paged out: what fits one might not fit two.
+    pager: Mutex<()>,
 }
+
+/// Less than this in memory is not worth a word when the kernel keeps it.
+const LITTLE_BYTES: u64 = 1 << 20;
 
 impl Oci {
     /// Makes its directories. Whether the runtime works is for [`crate::choose`] to find out.
@@ -79,6 +91,8 @@ impl Oci {
                 cgroups,
                 facts,
                 parent: RwLock::new(()),
+                paging: Mutex::default(),
+                pager: Mutex::default(),
             }),
         })
     }
@@ -188,6 +202,37 @@ impl Oci {
             .await?;
         steps.reached(sandbox, "volume removed").await;
         Ok(())
+    }
+
+    async fn page_out_now(&self, sandbox: SandboxId) -> Result<Paged, Error> {
+        let _turn = self.inner.pager.lock().await;
+        let paging = self.paging_now().await;
+        if !paging.works {
+            return Ok(Paged::Not { reason: paging.found });
+        }
+        let stop = Stop::default();
+        let flag = stop.flag();
+        let work = self.on("page out a sandbox", move |inner| inner.page_out(sandbox, &flag));
+        let paged = work.await;
+        drop(stop);
+        paged
+    }
+
+    /// Tried once, again when swap was added or taken away, and after a while if it did not work: it may have been full.
+    async fn paging_now(&self) -> Paging {
+        let mut known = self.inner.paging.lock().await;
+        let total = Swap::now().total;
+        match &*known {
+            Some((paging, at, then))
+                if *then == total && (paging.works || total == 0 || at.elapsed() < PROBE_AGAIN) =>
+            {
+                paging.clone()
+            }
+            _ => {
+                let paging = swap::probe().await;
+                known.insert((paging, Instant::now(), total)).0.clone()
+            }
+        }
     }
 
     async fn ended_now(&self, sandbox: SandboxId) -> Ended {
@@ -330,6 +375,39 @@ impl Inner {
         Ok(alive)
     }
 
+    fn page_out(&self, sandbox: SandboxId, stop: &AtomicBool) -> Result<Paged, Error> {
+        let group = self.places.cgroup_of(sandbox);
+        let not = |reason: &str| {
+            Ok(Paged::Not {
+                reason: reason.to_owned(),
+            })
+        };
+        if !self.cgroups.is_frozen(&group) {
+            return not("it is not held still");
+        }
+        let pids = self.cgroups.pids(&group);
+        let before = paging::memory(&pids);
+        if !Swap::now().takes(before.resident) {
+            return not("the host's swap has no room for it");
+        }
+        self.cgroups
+            .let_swap(&group, before.resident.saturating_add(before.swapped));
+        let room = |bytes| Swap::now().takes(bytes);
+        let swept = paging::page_out(&pids, room, stop);
+        self.cgroups.let_swap(&group, 0);
+        let after = paging::memory(&pids);
+        tracing::debug!(%sandbox, ?swept, ?before, ?after, "paged out");
+        match swept {
+            Swept::Whole if after.swapped == 0 && after.resident > LITTLE_BYTES => {
+                not("the kernel pages nothing of it out")
+            }
+            Swept::Whole => Ok(Paged::Out),
+            Swept::Stopped => not("somebody woke it"),
+            Swept::Full => not("the host's swap has no more room"),
+            Swept::Refused(errno) => Err(Error::errno("page out a sandbox")(errno)),
+        }
+    }
+
     fn list(&self) -> Result<Vec<SandboxId>, Error> {
         let mut found: BTreeSet<SandboxId> = self.places.known().into_iter().collect();
         found.extend(self.cgroups.sandboxes(&self.places));
@@ -384,6 +462,14 @@ impl Backend for Oci {
             inner.cgroups.thaw(&inner.places.cgroup_of(sandbox));
             Ok(())
         })
+    }
+
+    fn page_out(&self, sandbox: SandboxId) -> Work<'_, Result<Paged, Error>> {
+        Box::pin(self.page_out_now(sandbox))
+    }
+
+    fn paging(&self) -> Work<'_, Paging> {
+        Box::pin(self.paging_now())
     }
 
     fn kill(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>> {

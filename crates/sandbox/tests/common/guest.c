@@ -95,11 +95,34 @@ static void memory(void) {
     printf("memory=%s\n", WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? "SIGKILL" : "allowed");
 }
 
+// Holds so many MiB of what does not compress, and says when it is asked to whether it is whole.
+static void note(const char *what) {
+    int file = open("/data/held.new", O_CREAT | O_TRUNC | O_WRONLY, 0644);
+    if (write(file, what, strlen(what)) < 0) _exit(1);
+    close(file);
+    rename("/data/held.new", "/data/held");
+}
+
+static void hold(long mebi) {
+    unsigned long words = mebi << 17, seed = 88172645463325252ul, x = seed;
+    unsigned long *held = malloc(words * sizeof *held);
+    for (unsigned long i = 0; i < words; i++) { x ^= x << 13; x ^= x >> 7; x ^= x << 17; held[i] = x; }
+    note("held");
+    for (;;) {
+        while (access("/data/check", F_OK)) usleep(10000);
+        unsigned long whole = 1;
+        x = seed;
+        for (unsigned long i = 0; i < words; i++) { x ^= x << 13; x ^= x >> 7; x ^= x << 17; whole &= held[i] == x; }
+        note(whole ? "whole" : "broken");
+    }
+}
+
 int main(int count, char **words) {
     const char *what = count > 1 ? words[1] : "";
     if (!strcmp(what, "syscalls")) syscalls();
     else if (!strcmp(what, "processes")) processes();
     else if (!strcmp(what, "memory")) memory();
+    else if (!strcmp(what, "hold")) hold(atol(words[2]));
     else if (!strcmp(what, "sleep")) { for (;;) pause(); }
     else if (!strcmp(what, "eat")) {
         for (;;) { char *all = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); memset(all, 1, 1 << 20); }

@@ -62,6 +62,10 @@ fn state_sentence(state: &AgentState) -> String {
             depth: Depth::Frozen, ..
         } => "asleep".to_owned(),
         AgentState::Asleep {
+            depth: Depth::PagedOut,
+            ..
+        } => "asleep, paged out".to_owned(),
+        AgentState::Asleep {
             depth: Depth::OnDisk, ..
         } => "asleep on disk".to_owned(),
         _ => state.as_str().to_owned(),

@@ -14,6 +14,10 @@ pub(super) struct RestArgs {
     /// After how long, for example 90s, 5m or 2h
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     idle: Option<u32>,
+    /// After how long the memory of a suspended one is pushed out to the host's swap, if it has any, for example 10m, or
+    /// `never`
+    #[arg(long, value_name = "TIME", value_parser = seconds_or_never)]
+    page_after: Option<u32>,
     /// After how long a suspended one is stopped, for example 12h, or `never`
     #[arg(long, value_name = "TIME", value_parser = seconds_or_never)]
     stop_after: Option<u32>,
@@ -27,6 +31,7 @@ impl RestArgs {
         RestPatch {
             autostop: self.autostop,
             idle_s: self.idle,
+            page_after_s: self.page_after,
             stop_after_s: self.stop_after,
             autostart: self.autostart,
         }
@@ -50,8 +55,11 @@ pub(super) fn sentence(rest: &Rest) -> String {
         Autostop::Suspend => format!("suspended after {} idle", span(rest.idle_s)),
         Autostop::Stop => format!("stopped after {} idle", span(rest.idle_s)),
     };
-    if let (Autostop::Suspend, Some(seconds)) = (rest.autostop, rest.stop_after_s) {
-        text.push_str(&format!(", stopped after {} more", span(seconds)));
+    let deeper = [("paged out", rest.page_after_s), ("stopped", rest.stop_after_s)];
+    for (what, after) in deeper {
+        if let (Autostop::Suspend, Some(seconds)) = (rest.autostop, after) {
+            text.push_str(&format!(", {what} after {} asleep", span(seconds)));
+        }
     }
     if !rest.autostart {
         text.push_str("; woken by its owner only");

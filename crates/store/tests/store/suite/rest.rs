@@ -21,18 +21,27 @@ async fn an_agent_rests_goes_deeper_and_wakes_without_its_owner_having_changed_a
     assert_eq!(org.agent(made.id).await.expect("there"), rested);
 
     world.clock.advance(SignedDuration::from_secs(60));
-    let deeper = org.put_to_rest(made.id, rested.generation, Depth::OnDisk).await;
+    let paged = org.put_to_rest(made.id, rested.generation, Depth::PagedOut).await;
+    let paged = paged.expect("no error").expect("deeper");
+    assert_eq!(
+        (paged.depth, paged.asleep_since),
+        (Depth::PagedOut, rested.asleep_since)
+    );
+    assert_eq!(org.agent(made.id).await.expect("there"), paged);
+    let deeper = org.put_to_rest(made.id, paged.generation, Depth::OnDisk).await;
     let deeper = deeper.expect("no error").expect("deeper");
     assert_eq!(
         (deeper.depth, deeper.asleep_since),
         (Depth::OnDisk, rested.asleep_since)
     );
-    let shallower = org.put_to_rest(made.id, deeper.generation, Depth::Frozen).await;
-    assert_eq!(shallower.expect("no error"), None);
+    for depth in [Depth::Frozen, Depth::PagedOut] {
+        let shallower = org.put_to_rest(made.id, deeper.generation, depth).await;
+        assert_eq!(shallower.expect("no error"), None);
+    }
 
     let woken = org.wake_agent(made.id).await.expect("woken");
     assert_eq!((woken.intent, woken.asleep_since), (Intent::Run, None));
-    assert_eq!((woken.generation, woken.revision), (Generation(4), Generation(1)));
+    assert_eq!((woken.generation, woken.revision), (Generation(5), Generation(1)));
     assert_eq!(
         org.wake_agent(made.id).await.expect("no error"),
         woken,
