@@ -158,6 +158,41 @@ async fn openclaw_loses_no_message_while_its_memory_goes_out() {
     cycles(Runtime::Openclaw, Depth::PagedOut, rounds(4, 200)).await;
 }
 
+/// Longer than any silence that the bridge and OpenClaw bear with, so that all their clocks have run out when they go on.
+/// In a sample it is no longer than a message takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn openclaw_answers_right_after_a_long_sleep() {
+    let Some(platform) = Platform::start().await else {
+        return;
+    };
+    platform.agent("scout", Runtime::Openclaw).await;
+    platform.say("scout", "hello").await;
+    let gateway = platform.find(creel_tests::Part::Openclaw);
+    put_to_sleep(&platform, "scout").await;
+    asleep(&platform, "scout").await;
+    tokio::time::sleep(Duration::from_secs(rounds(1, 300) as u64)).await;
+    for message in ["good morning", "and again"] {
+        let turn = platform.say("scout", message).await;
+        assert_eq!(turn.state, TurnState::Done, "{turn:?}\n{}", platform.logs());
+    }
+    assert_eq!(
+        platform.find(creel_tests::Part::Openclaw),
+        gateway,
+        "it was not started anew\n{}",
+        platform.logs()
+    );
+    let told: Vec<String> = platform
+        .provider()
+        .heard()
+        .iter()
+        .map(|call| call.body["messages"].to_string())
+        .collect();
+    let asked = |message: &str| told.iter().filter(|messages| messages.contains(message)).count();
+    // Whoever is asked the second is told the first as well.
+    assert_eq!((asked("good morning"), asked("and again")), (2, 1));
+    platform.end();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_sleeps_costs_no_cpu_and_is_there_again_after_every_death() {
     let Some(mut platform) = Platform::start().await else {

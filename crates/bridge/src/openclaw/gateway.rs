@@ -170,7 +170,7 @@ async fn live(shared: &Arc<Shared>, launch: &Launch) -> String {
     }
     let mut ended = group.clone_wait();
     let talk = async {
-        let deadline = Instant::now() + START_TIMEOUT;
+        let mut deadline = Instant::now() + START_TIMEOUT;
         loop {
             match Link::open(launch.port, &password, shared.visitors.clone()).await {
                 Ok(link) => {
@@ -178,6 +178,8 @@ async fn live(shared: &Arc<Shared>, launch: &Launch) -> String {
                     shared.state.send_replace(State::Ready(Arc::clone(&link)));
                     link.closed().await;
                     shared.state.send_replace(State::Starting);
+                    // It was up: the time since it began says nothing about how long it may take to answer again.
+                    deadline = Instant::now() + START_TIMEOUT;
                 }
                 Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(100)).await,
                 Err(reason) => return format!("it did not become ready: {reason}"),

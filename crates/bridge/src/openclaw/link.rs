@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::{
-    SinkExt as _, StreamExt as _,
+    SinkExt as _, Stream, StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{Message, protocol::WebSocketConfig},
+    tungstenite::{self, Message, protocol::WebSocketConfig},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The gateway sends a tick every 30 seconds.
 const SILENCE: Duration = Duration::from_secs(100);
+/// After it was silent for so long it is asked for a sign of life, and has this long. Whoever was held still together
+/// with it for an hour has heard nothing for an hour, and that is no reason to part.
+const SIGN_WITHIN: Duration = Duration::from_secs(30);
 const MESSAGE_BYTES: usize = 32 << 20;
 /// Frames on their way to the gateway.
 const OUTGOING: usize = 64;
@@ -280,12 +284,24 @@ async fn write(
     closed.cancel();
 }
 
-async fn read(mut from: SplitStream<Socket>, shared: Arc<Shared>) {
+async fn read(
+    mut from: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+    shared: Arc<Shared>,
+) {
+    let mut asked = false;
     loop {
+        let patience = if asked { SIGN_WITHIN } else { SILENCE };
         let message = tokio::select! {
-            message = tokio::time::timeout(SILENCE, from.next()) => message,
+            message = tokio::time::timeout(patience, from.next()) => message,
             () = shared.closed.cancelled() => break,
         };
+        if message.is_err() && !asked {
+            asked = true;
+            // Full, it is not read either.
+            let _ = shared.outgoing.try_send(Message::Ping(Bytes::new()));
+            continue;
+        }
+        asked = false;
         match message {
             Ok(Some(Ok(Message::Text(text)))) => {
                 if let Ok(frame) = serde_json::from_str::<Value>(&text) {
@@ -362,6 +378,7 @@ async fn abort_foreign(shared: &Shared, session: &str, run: &str, payload: &Valu
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream;
     use tokio::net::TcpListener;
     use tokio_tungstenite::accept_async;
 
@@ -441,5 +458,37 @@ mod tests {
         let abort = gateway.next().await;
         assert_eq!(abort["method"], "chat.abort");
         assert_eq!(abort["params"]["runId"], "its own idea");
+    }
+
+    fn shared() -> (Arc<Shared>, mpsc::Receiver<Message>) {
+        let (outgoing, frames) = mpsc::channel(OUTGOING);
+        let shared = Shared {
+            outgoing,
+            table: Mutex::default(),
+            visitors: Visitors::default(),
+            closed: CancellationToken::new(),
+        };
+        (Arc::new(shared), frames)
+    }
+
+    /// To hear nothing for an hour and to be held still for an hour is the same for a clock.
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_asked_about_before_the_link_is_given_up() {
+        let (shared, mut frames) = shared();
+        let (gateway, from) = mpsc::channel(1);
+        let from = stream::unfold(from, |mut from| async move { Some((from.recv().await?, from)) });
+        let reading = tokio::spawn(read(from.boxed(), Arc::clone(&shared)));
+        for _ in 0..3 {
+            assert!(matches!(frames.recv().await, Some(Message::Ping(_))));
+            assert!(!shared.closed.is_cancelled());
+            gateway
+                .send(Ok(Message::Pong(Bytes::new())))
+                .await
+                .expect("it is read");
+        }
+        let began = tokio::time::Instant::now();
+        reading.await.expect("it ends");
+        assert!(shared.closed.is_cancelled(), "nobody answered at last");
+        assert_eq!(began.elapsed(), SILENCE + SIGN_WITHIN);
     }
 }
