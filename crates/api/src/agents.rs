@@ -28,6 +28,15 @@ pub struct Agent {
     pub changed_at: Timestamp,
 }
 
+/// `GET /v1/agents/{agent}/memory`: of what the processes in its sandbox wrote themselves. Files that they read are not
+/// counted: the host drops them when it needs room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentMemory {
+    pub resident_bytes: u64,
+    /// Pushed out to the host's swap.
+    pub swapped_bytes: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AgentList {
     pub items: Vec<Agent>,

@@ -31,5 +31,5 @@ pub use exec::{BadFrame, ExecFrame, ExecRequest, ExecSession};
 pub use image::{ImageState, ImageStatus};
 pub use layout::Layout;
 pub use ports::{PORT_UPGRADE, connect_port, is_public_port};
-pub use supervisor::{HostReport, PagingReport, ReportStream, Supervisor, SupervisorError};
+pub use supervisor::{HostReport, PagingReport, ReportStream, SandboxMemory, Supervisor, SupervisorError};
 pub use supervisor_http::{PutTarget, SupervisorClient};

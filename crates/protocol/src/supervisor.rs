@@ -29,6 +29,9 @@ pub trait Supervisor: Send + Sync + 'static {
     /// has none, and wakes by its target alone.
     fn wake(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<bool, SupervisorError>>;
 
+    /// What all its processes have in memory and in swap; one that is not there has nothing.
+    fn memory(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<SandboxMemory, SupervisorError>>;
+
     /// Every sandbox there is. One that is gone is not listed.
     fn list(&self) -> BoxFuture<'_, Result<Vec<SandboxReport>, SupervisorError>>;
 
@@ -65,6 +68,13 @@ pub struct PagingReport {
     pub found: String,
     /// What to do about it; empty when it works.
     pub next: String,
+}
+
+/// Of what a sandbox's processes wrote themselves; files that they read are not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxMemory {
+    pub resident_bytes: u64,
+    pub swapped_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `PUT /v1/sandboxes/{sandbox}/target` | body [`PutTarget`] |
 //! | `POST /v1/sandboxes/{sandbox}/wake` | whether it has processes |
+//! | `GET /v1/sandboxes/{sandbox}/memory` | [`SandboxMemory`] |
 //! | `GET /v1/sandboxes` | list of [`SandboxReport`] |
 //! | `GET /v1/watch` | one [`SandboxReport`] a line; an empty line every [`BEAT`] when there is none |
 //! | `GET /v1/images`, `POST`/`DELETE /v1/images/{image}` | list of [`ImageStatus`]; build, remove |
@@ -23,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, time::timeout};
 
-use crate::{HostReport, ImageStatus, ReportStream, Supervisor, SupervisorError};
+use crate::{HostReport, ImageStatus, ReportStream, SandboxMemory, Supervisor, SupervisorError};
 
 /// A request: a specification with its three files, each letter escaped.
 pub const MAX_REQUEST_BYTES: usize = 2 * 1024 * 1024;
@@ -148,6 +149,10 @@ impl Supervisor for SupervisorClient {
             Ok(Vec::new()),
         );
         async move { serde_json::from_slice(&answer.await?).map_err(unreachable) }.boxed()
+    }
+
+    fn memory(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<SandboxMemory, SupervisorError>> {
+        self.get(&format!("/v1/sandboxes/{sandbox}/memory"))
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<SandboxReport>, SupervisorError>> {

@@ -6,7 +6,7 @@ use creel_domain::SandboxId;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::{Bundle, Paging, Steps};
+use crate::{Bundle, Memory, Paging, Steps};
 
 /// Work under way; dropping it leaves it half done, which every other call can cope with.
 pub type Work<'a, T> = BoxFuture<'a, T>;
@@ -39,6 +39,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Pushes the memory of a sandbox that is held still out to swap, without letting it go on. Dropping the work ends
     /// it within milliseconds, and [`Backend::thaw`] need not wait for it. May take long: sandboxes take turns.
     fn page_out(&self, sandbox: SandboxId) -> Work<'_, Result<Paged, Error>>;
+
+    /// What all its processes have in memory and in swap; no process has nothing.
+    fn memory(&self, sandbox: SandboxId) -> Work<'_, Result<Memory, Error>>;
 
     /// Whether this host can page out at all, tried by doing it.
     fn paging(&self) -> Work<'_, Paging>;

@@ -10,7 +10,9 @@ use creel_domain::SandboxId;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::{Backend, Bundle, Ended, Error, Paged, Paging, Places, Presence, Steps, Work, fs as files};
+use crate::{
+    Backend, Bundle, Ended, Error, Memory, Paged, Paging, Places, Presence, Steps, Work, fs as files,
+};
 
 /// A world of sandboxes; clones share it.
 #[derive(Clone)]
@@ -307,6 +309,22 @@ impl Backend for Fake {
 
     fn page_out(&self, sandbox: SandboxId) -> Work<'_, Result<Paged, Error>> {
         Box::pin(self.page_out_now(sandbox))
+    }
+
+    fn memory(&self, sandbox: SandboxId) -> Work<'_, Result<Memory, Error>> {
+        const HELD: u64 = 1 << 20;
+        let memory = match self.world().sandboxes.get(&sandbox) {
+            Some(entry) if entry.running.is_some() && entry.paged_out => Memory {
+                resident_bytes: 0,
+                swapped_bytes: HELD,
+            },
+            Some(entry) if entry.running.is_some() => Memory {
+                resident_bytes: HELD,
+                swapped_bytes: 0,
+            },
+            _ => Memory::default(),
+        };
+        Box::pin(std::future::ready(Ok(memory)))
     }
 
     fn paging(&self) -> Work<'_, Paging> {

@@ -5,7 +5,7 @@
 //! of version 1, and in one call it does as much as it is told, while whoever wakes the sandbox waits for its pages.
 
 use std::{
-    fs, io,
+    io,
     os::fd::AsRawFd as _,
     sync::{
         Arc,
@@ -16,14 +16,12 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::{mappings, pid::Held};
+use crate::{mappings, memory::MOST_PROCESSES, pid::Held};
 
 /// So much is asked of the kernel at once; then we look whether to go on.
 const PIECE_BYTES: u64 = 16 << 20;
 /// After so much we look whether there is still room.
 const LOOK_EVERY_BYTES: u64 = 64 << 20;
-/// Processes of one sandbox that are paged out.
-const MOST_PROCESSES: usize = 4096;
 /// What is not out by then stays.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -52,33 +50,6 @@ pub(crate) enum Swept {
     /// There was no more room.
     Full,
     Refused(Errno),
-}
-
-/// What processes have that only lies in memory or swap.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Memory {
-    pub(crate) resident: u64,
-    pub(crate) swapped: u64,
-}
-
-/// What these processes have; those that are no more have nothing.
-pub(crate) fn memory(pids: &[u32]) -> Memory {
-    let mut all = Memory::default();
-    for pid in pids.iter().take(MOST_PROCESSES) {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        for line in status.lines() {
-            let Some((name, value)) = line.split_once(':') else {
-                continue;
-            };
-            let kibi = || value.trim().trim_end_matches("kB").trim().parse::<u64>();
-            match name {
-                "RssAnon" | "RssShmem" => all.resident += kibi().unwrap_or_default() << 10,
-                "VmSwap" => all.swapped += kibi().unwrap_or_default() << 10,
-                _ => {}
-            }
-        }
-    }
-    all
 }
 
 /// Pages out what the processes have, one after another, as long as nobody says stop and there is `room` for so many

@@ -5,7 +5,10 @@ use std::{fs, process::Stdio, time::Duration};
 
 use tokio::{io::AsyncReadExt as _, process::Command};
 
-use crate::paging::{self, Stop, Swept};
+use crate::{
+    Memory,
+    paging::{self, Stop, Swept},
+};
 
 /// Of the host's swap so much stays free, for the host itself.
 const RESERVE_PART: u64 = 8;
@@ -142,7 +145,7 @@ async fn page_out_a_child() -> std::io::Result<u64> {
     let flag = stop.flag();
     let swept = tokio::task::spawn_blocking(move || {
         let swept = paging::page_out(&[pid], |_| true, &flag);
-        (swept, paging::memory(&[pid]).swapped)
+        (swept, Memory::of(&[pid]).swapped_bytes)
     });
     let (swept, gone) = swept.await.map_err(std::io::Error::other)?;
     child.kill().await?;

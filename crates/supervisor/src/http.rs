@@ -14,7 +14,7 @@ use bytes::Bytes;
 use creel_daemon::{Peer, ServeOptions};
 use creel_domain::{ImageName, SandboxId, SandboxReport};
 use creel_protocol::{
-    HostReport, ImageStatus, PutTarget, Supervisor, SupervisorError,
+    HostReport, ImageStatus, PutTarget, SandboxMemory, Supervisor, SupervisorError,
     supervisor_http::{BEAT, MAX_REQUEST_BYTES},
 };
 use futures_util::{StreamExt as _, stream};
@@ -35,6 +35,7 @@ pub fn router(supervisor: Contract, control_uid: u32) -> Router {
         .route("/v1/sandboxes", get(list))
         .route("/v1/sandboxes/{sandbox}/target", put(put_target))
         .route("/v1/sandboxes/{sandbox}/wake", post(wake))
+        .route("/v1/sandboxes/{sandbox}/memory", get(memory))
         .route("/v1/watch", get(watch))
         .route("/v1/images", get(images))
         .route("/v1/images/{image}", post(build_image).delete(remove_image))
@@ -99,6 +100,13 @@ async fn put_target(
         .put_target(sandbox_id(&sandbox)?, generation, target)
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn memory(
+    State(supervisor): State<Contract>,
+    Path(sandbox): Path<String>,
+) -> Result<Json<SandboxMemory>, Refusal> {
+    Ok(Json(supervisor.memory(sandbox_id(&sandbox)?).await?))
 }
 
 async fn wake(

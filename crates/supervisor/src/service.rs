@@ -10,7 +10,9 @@ use std::{
 };
 
 use creel_domain::{Depth, Generation, ImageName, SandboxId, SandboxReport, SandboxState, Target, Waiting};
-use creel_protocol::{HostReport, ImageStatus, PagingReport, ReportStream, Supervisor, SupervisorError};
+use creel_protocol::{
+    HostReport, ImageStatus, PagingReport, ReportStream, SandboxMemory, Supervisor, SupervisorError,
+};
 use creel_sandbox::{Backend, Places, Presence};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use rustix::fs::FlockOperation;
@@ -412,6 +414,20 @@ impl Supervisor for Handle {
 
     fn wake(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<bool, SupervisorError>> {
         self.rouse(sandbox).boxed()
+    }
+
+    fn memory(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<SandboxMemory, SupervisorError>> {
+        async move {
+            let memory = self.shared.backend().memory(sandbox).await;
+            let memory = memory.map_err(|error| SupervisorError::Failed {
+                reason: error.to_string(),
+            })?;
+            Ok(SandboxMemory {
+                resident_bytes: memory.resident_bytes,
+                swapped_bytes: memory.swapped_bytes,
+            })
+        }
+        .boxed()
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<SandboxReport>, SupervisorError>> {

@@ -34,6 +34,8 @@ async fn the_whole_contract_passes_through_the_socket() {
         Err(SupervisorError::Stale { given: 0, newest: 1 })
     );
     assert_eq!(client.host().await.expect("a host").backend, "fake");
+    let nobody = client.memory(id(77)).await.expect("nothing");
+    assert_eq!(nobody, creel_protocol::SandboxMemory::default());
     assert_eq!(client.images().await.expect("images")[0].name, ImageName::Lite);
     client.build_image(ImageName::Lite).await.expect("it is there");
     let refused = client

@@ -193,6 +193,11 @@ async fn one_that_is_paged_out_was_never_let_go_on_and_wakes_as_what_is_frozen()
     put(&handle, id(1), 3, asleep(Depth::PagedOut)).await;
     until_asleep(&handle, id(1), 3, Depth::PagedOut).await;
     assert!(world.fake.is_paged_out(id(1)));
+    let memory = handle.memory(id(1)).await.expect("it is told");
+    assert!(
+        memory.resident_bytes == 0 && memory.swapped_bytes > 0,
+        "{memory:?}"
+    );
     assert_eq!(world.fake.thaws(), 0, "it was not let go on in between");
     let error = handle
         .remove_image(ImageName::Lite)

@@ -11,7 +11,8 @@ use creel_domain::{
     Depth, Generation, ImageName, SandboxId, SandboxReport, SandboxSpec, SandboxState, Target, Waiting,
 };
 use creel_protocol::{
-    HostReport, ImageState, ImageStatus, PagingReport, ReportStream, Supervisor, SupervisorError,
+    HostReport, ImageState, ImageStatus, PagingReport, ReportStream, SandboxMemory, Supervisor,
+    SupervisorError,
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
@@ -333,6 +334,27 @@ impl Supervisor for FakeSupervisor {
                 record.roused = record.runs;
                 record.runs
             }))
+        })
+    }
+
+    fn memory(&self, sandbox: SandboxId) -> BoxFuture<'_, Result<SandboxMemory, SupervisorError>> {
+        self.call(move |this| {
+            const HELD: u64 = 1 << 20;
+            let state = this.lock();
+            let Some(record) = state.sandboxes.get(&sandbox).filter(|record| record.runs) else {
+                return Ok(SandboxMemory::default());
+            };
+            let is_out = matches!(
+                record.report.state,
+                SandboxState::Asleep {
+                    depth: Depth::PagedOut,
+                    ..
+                }
+            );
+            Ok(SandboxMemory {
+                resident_bytes: if is_out { 0 } else { HELD },
+                swapped_bytes: if is_out { HELD } else { 0 },
+            })
         })
     }
 

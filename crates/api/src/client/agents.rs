@@ -4,7 +4,7 @@ use creel_domain::Generation;
 use reqwest::{Method, header};
 
 use super::{Client, Error, body};
-use crate::{Agent, AgentList, CreateAgent, IDEMPOTENCY_KEY, PatchAgent};
+use crate::{Agent, AgentList, AgentMemory, CreateAgent, IDEMPOTENCY_KEY, PatchAgent};
 
 impl Client {
     /// With the same `key` it may be sent again and makes one agent only.
@@ -39,6 +39,11 @@ impl Client {
 
     pub async fn agent(&self, agent: &str) -> Result<Agent, Error> {
         self.json(self.get(&["v1", "agents", agent])).await
+    }
+
+    /// What it has in memory and in swap.
+    pub async fn agent_memory(&self, agent: &str) -> Result<AgentMemory, Error> {
+        self.json(self.get(&["v1", "agents", agent, "memory"])).await
     }
 
     /// Refused when the agent has another revision by now.

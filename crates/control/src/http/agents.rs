@@ -8,7 +8,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use creel_api::{Agent, AgentList, CreateAgent, DEFAULT_PAGE, ErrorCode, MAX_PAGE, PatchAgent, Problem};
+use creel_api::{
+    Agent, AgentList, AgentMemory, CreateAgent, DEFAULT_PAGE, ErrorCode, MAX_PAGE, PatchAgent, Problem,
+};
 use creel_domain::AgentId;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -33,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(get, patch, delete))
+        .routes(routes!(memory))
         .routes(routes!(restart))
 }
 
@@ -102,6 +105,22 @@ async fn get(
 ) -> Answer<Response> {
     let agent = control.agent(caller.org, &agent).await?;
     Ok(tagged(&control, &agent))
+}
+
+/// What an agent has in memory and in swap. Looking wakes nobody.
+#[utoipa::path(get, path = "/v1/agents/{agent}/memory", tag = "agents", params(("agent" = String, Path)),
+    responses((status = 200, body = AgentMemory), (status = "default", body = Problem)))]
+async fn memory(
+    caller: Caller,
+    State(control): State<Arc<Control>>,
+    Path(agent): Path<String>,
+) -> Answer<Answered<AgentMemory>> {
+    let agent = control.agent(caller.org, &agent).await?;
+    let memory = control.supervisor.memory(agent.sandbox).await?;
+    Ok(Answered(AgentMemory {
+        resident_bytes: memory.resident_bytes,
+        swapped_bytes: memory.swapped_bytes,
+    }))
 }
 
 /// Changes an agent. What runs is made anew where the change needs it.

@@ -35,6 +35,7 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/agents", Needs(Scope::AgentsRead)),
     ("POST", "/v1/agents", Needs(Scope::AgentsWrite)),
     ("GET", "/v1/agents/{agent}", Needs(Scope::AgentsRead)),
+    ("GET", "/v1/agents/{agent}/memory", Needs(Scope::AgentsRead)),
     ("PATCH", "/v1/agents/{agent}", Needs(Scope::AgentsWrite)),
     ("DELETE", "/v1/agents/{agent}", Needs(Scope::AgentsWrite)),
     ("POST", "/v1/agents/{agent}/restart", Needs(Scope::AgentsWrite)),

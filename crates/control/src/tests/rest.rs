@@ -172,6 +172,13 @@ async fn its_memory_is_paged_out_after_a_while_and_a_message_wakes_it_from_there
     })
     .await;
     assert!(!world.supervisor.is_running(sandbox));
+    let memory = world.get("/v1/agents/scout/memory").await.expect(200).await;
+    assert!(
+        memory["resident_bytes"] == 0 && memory["swapped_bytes"] != 0,
+        "{memory}"
+    );
+    let agent = world.get("/v1/agents/scout").await.expect(200).await;
+    assert_eq!(agent["status"]["depth"], "paged_out", "looking wakes nobody");
     let turn = world
         .post("/v1/agents/scout/chat", json!({"message": "hello"}))
         .await

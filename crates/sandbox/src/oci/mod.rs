@@ -24,7 +24,7 @@ pub use runtime::Runtime;
 use config::{Facts, config};
 
 use crate::{
-    Backend, Bundle, Ended, Error, Paged, Paging, Places, Presence, Steps, Work,
+    Backend, Bundle, Ended, Error, Memory, Paged, Paging, Places, Presence, Steps, Work,
     backend::blocking,
     cgroup::Cgroups,
     fs as files, mounts,
@@ -386,19 +386,19 @@ impl Inner {
             return not("it is not held still");
         }
         let pids = self.cgroups.pids(&group);
-        let before = paging::memory(&pids);
-        if !Swap::now().takes(before.resident) {
+        let before = Memory::of(&pids);
+        if !Swap::now().takes(before.resident_bytes) {
             return not("the host's swap has no room for it");
         }
         self.cgroups
-            .let_swap(&group, before.resident.saturating_add(before.swapped));
+            .let_swap(&group, before.resident_bytes.saturating_add(before.swapped_bytes));
         let room = |bytes| Swap::now().takes(bytes);
         let swept = paging::page_out(&pids, room, stop);
         self.cgroups.let_swap(&group, 0);
-        let after = paging::memory(&pids);
+        let after = Memory::of(&pids);
         tracing::debug!(%sandbox, ?swept, ?before, ?after, "paged out");
         match swept {
-            Swept::Whole if after.swapped == 0 && after.resident > LITTLE_BYTES => {
+            Swept::Whole if after.swapped_bytes == 0 && after.resident_bytes > LITTLE_BYTES => {
                 not("the kernel pages nothing of it out")
             }
             Swept::Whole => Ok(Paged::Out),
@@ -466,6 +466,12 @@ impl Backend for Oci {
 
     fn page_out(&self, sandbox: SandboxId) -> Work<'_, Result<Paged, Error>> {
         Box::pin(self.page_out_now(sandbox))
+    }
+
+    fn memory(&self, sandbox: SandboxId) -> Work<'_, Result<Memory, Error>> {
+        self.on("look at the memory of a sandbox", move |inner| {
+            Ok(Memory::of(&inner.cgroups.pids(&inner.places.cgroup_of(sandbox))))
+        })
     }
 
     fn paging(&self) -> Work<'_, Paging> {

@@ -1,6 +1,6 @@
 //! `creel agent show`: all about one agent.
 
-use creel_api::Agent;
+use creel_api::{Agent, AgentMemory};
 use creel_domain::AgentState;
 use jiff::Timestamp;
 
@@ -13,14 +13,18 @@ use crate::{
 
 pub(super) async fn run(agent: &str, context: &Context) -> Result<()> {
     let agent = context.client.agent(agent).await?;
-    context.out.show(&agent, || describe(&agent, Timestamp::now()))
+    // Everything else is worth showing without it.
+    let memory = context.client.agent_memory(&agent.id.to_string()).await.ok();
+    context
+        .out
+        .show(&agent, || describe(&agent, memory, Timestamp::now()))
 }
 
 pub(super) fn sentence(state: &AgentState) -> String {
     state_sentence(state)
 }
 
-fn describe(agent: &Agent, now: Timestamp) -> String {
+fn describe(agent: &Agent, memory: Option<AgentMemory>, now: Timestamp) -> String {
     let ago = |at| format!("{at:.0} ({} ago)", units::age(at, now));
     let mut lines = vec![
         ("name", agent.name.to_string()),
@@ -44,7 +48,8 @@ fn describe(agent: &Agent, now: Timestamp) -> String {
         lines.push(("attempts", format!("{attempts}, next: {next}")));
     }
     lines.push(("rest", rest::sentence(&agent.rest)));
-    lines.push(("memory", units::bytes(agent.limits.memory_bytes)));
+    let used = memory.map(used).unwrap_or_default();
+    lines.push(("memory", units::bytes(agent.limits.memory_bytes) + &used));
     lines.push((
         "cpu",
         format!("{} cores", f64::from(agent.limits.cpu_millis) / 1000.0),
@@ -63,4 +68,16 @@ fn describe(agent: &Agent, now: Timestamp) -> String {
         .iter()
         .map(|(label, value)| format!("{label:<12} {}", style::plain(value)));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What of its memory it uses, and where that lies.
+fn used(memory: AgentMemory) -> String {
+    match memory.swapped_bytes {
+        0 => format!(", {} used", units::bytes(memory.resident_bytes)),
+        swapped => format!(
+            ", {} used and {} in swap",
+            units::bytes(memory.resident_bytes),
+            units::bytes(swapped)
+        ),
+    }
 }
