@@ -90,6 +90,34 @@ async fn whoever_wakes_it_in_the_middle_does_not_wait() {
     world.gone(sandbox).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_no_room_for_it_it_stays_as_it_is() {
+    let Some(world) = World::new().await else { return };
+    let Some(_swap) = Swap::make(24) else { return };
+    let swaps = fs::read_to_string("/proc/swaps").expect("swaps");
+    if swaps.lines().count() > 2 {
+        eprintln!("skipped: this host has swap of its own");
+        return;
+    }
+    let backend = world.backend();
+    let paging = backend.paging().await;
+    assert!(paging.works, "{paging:?}");
+    let sandbox = world.id();
+    start(&world, sandbox).await;
+    backend.freeze(sandbox).await.expect("frozen");
+    let before = memory(&world, sandbox);
+    let Paged::Not { reason } = backend.page_out(sandbox).await.expect("no error") else {
+        panic!("40 MiB do not fit into 24");
+    };
+    assert_eq!(reason, "the host's swap has no room for it");
+    assert_eq!(memory(&world, sandbox), before);
+    assert!(matches!(
+        backend.look(sandbox).await,
+        Ok(Presence::Running { frozen: true, .. })
+    ));
+    world.gone(sandbox).await;
+}
+
 async fn start(world: &World, sandbox: SandboxId) {
     let bundle = world.bundle(sandbox, SCRIPT);
     world.backend().start(&bundle, &NoSteps).await.expect("started");

@@ -1,7 +1,8 @@
 //! Swap of the test's own on this host, and gone with it: compressed memory if the kernel has it, else a file.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -12,6 +13,8 @@ const ZRAM: &str = "/sys/class/zram-control";
 #[derive(Debug)]
 pub struct Swap {
     place: Place,
+    /// The kernel chooses among all there is: what one test has paged out must not come back with the end of another.
+    _alone: File,
 }
 
 #[derive(Debug)]
@@ -33,12 +36,14 @@ impl Swap {
     }
 
     fn zram(mebibytes: u64) -> Result<Self, io::Error> {
+        let alone = alone()?;
         if !Path::new(ZRAM).exists() {
             run("modprobe", ["zram".as_ref()])?;
         }
         let number = fs::read_to_string(format!("{ZRAM}/hot_add"))?.trim().to_owned();
         let swap = Self {
             place: Place::Zram { number },
+            _alone: alone,
         };
         fs::write(
             format!("/sys/block/{}/disksize", swap.name()),
@@ -48,10 +53,12 @@ impl Swap {
     }
 
     fn file(mebibytes: u64) -> Result<Self, io::Error> {
+        let alone = alone()?;
         // Not in memory, where `/tmp` may be.
         let path = Path::new("/var/tmp").join(format!("creel-swap-{}", std::process::id()));
         let swap = Self {
             place: Place::File { path: path.clone() },
+            _alone: alone,
         };
         let count = format!("count={mebibytes}");
         let of = format!("of={}", path.display());
@@ -98,6 +105,13 @@ impl Drop for Swap {
             eprintln!("the swap {} stays behind: {error}", self.name());
         }
     }
+}
+
+/// Waits until no other test has swap of its own.
+fn alone() -> Result<File, io::Error> {
+    let swaps = File::open("/proc/swaps")?;
+    swaps.lock()?;
+    Ok(swaps)
 }
 
 fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a Path>) -> Result<(), io::Error> {
