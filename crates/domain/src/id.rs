@@ -142,6 +142,10 @@ ids! {
     SandboxId = "sbx", "a sandbox";
     /// One exchange: a message and all that came of it.
     TurnId = "trn", "a turn";
+    /// One schedule of an agent.
+    ScheduleId = "sch", "a schedule";
+    /// One time of a schedule, and what came of it.
+    RunId = "run", "a run";
     /// One message of a session.
     MessageId = "msg", "a message";
     /// One model call.

@@ -22,6 +22,7 @@ mod rate;
 mod reconcile;
 mod rest;
 mod sandbox;
+mod schedule;
 mod secret;
 mod session;
 mod sso;
@@ -36,7 +37,7 @@ pub use email::{BadEmail, Email};
 pub use health::{BridgeHealth, RuntimeHealth, RuntimeState};
 pub use id::{
     AgentId, BadId, BrowserSessionId, CallId, DeviceId, EventId, IdentityId, InvitationId, MailId, MessageId,
-    OrgId, PasskeyId, ProviderId, SandboxId, ShareLinkId, SsoProviderId, TokenId, TurnId, UserId,
+    OrgId, PasskeyId, ProviderId, RunId, SandboxId, ScheduleId, ShareLinkId, SsoProviderId, TokenId, TurnId, UserId,
 };
 pub use limits::{BadLimits, Limits};
 pub use model::{BadModelName, ModelName, ProviderKind};
@@ -49,6 +50,10 @@ pub use rate::{Allowance, BadRates, Rate, RateClass, Rates};
 pub use reconcile::{Deadlines, Situation, Step, agent_state, next_steps};
 pub use rest::{Autostop, BadRest, Rest};
 pub use sandbox::{Depth, Generation, ImageName, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
+pub use schedule::{
+    BadCron, BadWhen, BadZone, CATCH_UP, CronExpr, Missed, Overlap, Plan, SHORTEST_INTERVAL_S, Schedule,
+    ScheduleSpec, When, Zone, plan as plan_schedule,
+};
 pub use secret::{BadSecretName, BadTransitKey, SecretName, TransitKey};
 pub use session::{BadSessionName, SessionName};
 pub use sso::{SsoKind, SsoNewcomers};
