@@ -49,6 +49,7 @@ fuzz_target!(|bytes: (u8, Vec<u8>)| {
                         let request = TurnRequest {
                             session: "main".parse().expect("a name"),
                             message: "hi".to_owned(),
+                            own_jobs: false,
                         };
                         if let Ok(mut events) = client.turn(turn, request, 0).await {
                             while let Some(Ok(_)) = events.next().await {}

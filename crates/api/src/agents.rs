@@ -26,6 +26,9 @@ pub struct Agent {
     pub revision: Generation,
     pub created_at: Timestamp,
     pub changed_at: Timestamp,
+    /// When its runtime wants to be awake for a job that it has planned itself. Absent: for none that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_wake_at: Option<Timestamp>,
 }
 
 /// `GET /v1/agents/{agent}/memory`: of what the processes in its sandbox wrote themselves. Files that they read are not

@@ -20,6 +20,7 @@ mod platform;
 mod ports;
 mod problem;
 mod providers;
+mod schedules;
 mod secrets;
 mod sso;
 mod tokens;
@@ -60,6 +61,10 @@ pub use platform::{Host, HostPaging, Identity, Image, ImageList, ImageProgress, 
 pub use ports::{CreateShareLink, NewShareLink, Port, PortList, PublishPort, ShareLink, ShareLinkList};
 pub use problem::{ErrorCode, Problem};
 pub use providers::{AddProvider, Provider, ProviderList, ProviderTest};
+pub use schedules::{
+    CreateSchedule, PatchSchedule, PreviewSchedule, RunState, Schedule, ScheduleList, SchedulePreview,
+    ScheduleRun, ScheduleRunList,
+};
 pub use secrets::{
     KeyProblem, MasterKey, OwnKey, SecretEntry, SecretList, SecretRotation, SetOwnKey, SetSecret,
 };

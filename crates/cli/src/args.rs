@@ -54,6 +54,9 @@ pub(crate) enum Command {
     Agent(commands::agent::AgentCommand),
     /// Talk to an agent
     Chat(commands::chat::ChatArgs),
+    /// Have agents told something by the clock, asleep or not
+    #[command(subcommand)]
+    Schedule(commands::schedule::ScheduleCommand),
     /// List messages that wait or came to nothing, and say them once more
     #[command(subcommand)]
     Inbox(commands::inbox::InboxCommand),

@@ -58,6 +58,8 @@ pub(crate) struct Control {
     pub(crate) sso: Sso,
     pub(crate) limits: Limits,
     pub(crate) refusals: Refusals,
+    /// The scheduler has something new to look at.
+    pub(crate) schedules_nudge: tokio::sync::Notify,
     /// Something about keys is to be done.
     pub(crate) keys_nudge: tokio::sync::Notify,
     /// How orgs' own Vaults are reached.

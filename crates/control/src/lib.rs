@@ -5,6 +5,7 @@
 //!                         │ nudge
 //! reconcile ◀─────────────┘            brings sandboxes there, through the supervisor
 //! rest                                 puts to rest what nobody needs, wakes what somebody does
+//! scheduler                            what the clock says, to agents
 //! turns ─▶ bridge                      messages to their end, through crashes
 //! edge                                 who may come to an agent's ports, and leases that keep it awake
 //! uplink ◀─ sandbox                    model calls and the refusal of everything else
@@ -35,6 +36,7 @@ mod public_url;
 mod reconcile;
 mod refusals;
 mod rest;
+mod scheduler;
 mod service;
 mod sightings;
 mod signing;

@@ -26,6 +26,7 @@ use crate::{
     passwords::{Cost, Passwords},
     reconcile,
     rest::{Activity, Wakes},
+    scheduler,
     sso::Sso,
     uplink::{self, Directory, Ledger},
 };
@@ -225,6 +226,7 @@ impl Service {
             owners: Default::default(),
             limits: Limits::new(rates),
             refusals: Default::default(),
+            schedules_nudge: Default::default(),
             keys_nudge: Default::default(),
             vaults,
             audit_retention_days,
@@ -260,6 +262,7 @@ impl Service {
             AbortOnDropHandle::new(uplink),
             AbortOnDropHandle::new(tokio::spawn(reconcile::run(Arc::clone(&control)))),
         );
+        let scheduler = AbortOnDropHandle::new(tokio::spawn(scheduler::run(Arc::clone(&control))));
         let mails: Vec<_> = (0..SENDERS)
             .map(|_| AbortOnDropHandle::new(tokio::spawn(mail::run(Arc::clone(&control)))))
             .collect();
@@ -279,6 +282,7 @@ impl Service {
             ended = uplink => ended_early("the ways out of the sandboxes", ended)?,
             ended = edge => ended_early("what the edge asks", ended)?,
             ended = reconciler => ended_early("the reconciler", ended)?,
+            ended = scheduler => ended_early("the scheduler", ended)?,
             (ended, ..) = futures_util::future::select_all(mails) => ended_early("the sender of mails", ended)?,
         }
         control.turns.drain().await;

@@ -31,6 +31,8 @@ pub struct Agent {
     pub created_at: Timestamp,
     /// When the owner last changed something.
     pub changed_at: Timestamp,
+    /// When its runtime wants to be awake for a job that it has planned itself, as far as it has said.
+    pub runtime_wake_at: Option<Timestamp>,
 }
 
 impl Agent {

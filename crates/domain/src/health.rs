@@ -1,5 +1,6 @@
 //! What a bridge answers when it is asked how the runtime is. Parsed as hostile: bounded, closed enums.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The bridge's own answer.
@@ -21,6 +22,16 @@ pub struct RuntimeHealth {
     pub detail: String,
     /// How often the bridge had to start the runtime again since the sandbox started.
     pub restarts: u32,
+    /// Jobs that it plans itself; absent: nobody knows, or it plans none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_jobs: Option<OwnJobs>,
+}
+
+/// What a runtime has planned itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnJobs {
+    /// When the next one is due; absent: none is.
+    pub next_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

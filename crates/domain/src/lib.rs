@@ -34,10 +34,11 @@ pub use attempts::{Attempts, Patience};
 pub use audit::{AUDIT_DETAILS, AUDIT_TEXT_CHARS, Act, ActResult, Actor, ActorKind, AuditEntry};
 pub use browser_session::{BrowserSessionAge, Shown, Verdict};
 pub use email::{BadEmail, Email};
-pub use health::{BridgeHealth, RuntimeHealth, RuntimeState};
+pub use health::{BridgeHealth, OwnJobs, RuntimeHealth, RuntimeState};
 pub use id::{
     AgentId, BadId, BrowserSessionId, CallId, DeviceId, EventId, IdentityId, InvitationId, MailId, MessageId,
-    OrgId, PasskeyId, ProviderId, RunId, SandboxId, ScheduleId, ShareLinkId, SsoProviderId, TokenId, TurnId, UserId,
+    OrgId, PasskeyId, ProviderId, RunId, SandboxId, ScheduleId, ShareLinkId, SsoProviderId, TokenId, TurnId,
+    UserId,
 };
 pub use limits::{BadLimits, Limits};
 pub use model::{BadModelName, ModelName, ProviderKind};
@@ -51,8 +52,8 @@ pub use reconcile::{Deadlines, Situation, Step, agent_state, next_steps};
 pub use rest::{Autostop, BadRest, Rest};
 pub use sandbox::{Depth, Generation, ImageName, SandboxReport, SandboxSpec, SandboxState, Target, Waiting};
 pub use schedule::{
-    BadCron, BadWhen, BadZone, CATCH_UP, CronExpr, Missed, Overlap, Plan, SHORTEST_INTERVAL_S, Schedule,
-    ScheduleSpec, When, Zone, plan as plan_schedule,
+    BadCron, BadWhen, BadZone, CATCH_UP, CronExpr, Missed, NotRun, Overlap, Plan, SHORTEST_INTERVAL_S,
+    Schedule, ScheduleSpec, When, Zone, plan as plan_schedule,
 };
 pub use secret::{BadSecretName, BadTransitKey, SecretName, TransitKey};
 pub use session::{BadSessionName, SessionName};

@@ -269,6 +269,7 @@ mod tests {
             state,
             detail: String::new(),
             restarts: 0,
+            own_jobs: None,
         };
         let value = BridgeHealth {
             version: "0".to_owned(),

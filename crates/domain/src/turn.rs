@@ -12,6 +12,8 @@ pub struct Turn {
     pub agent: AgentId,
     pub session: SessionName,
     pub message: String,
+    /// The runtime does the jobs that it has planned itself; the message only says so.
+    pub own_jobs: bool,
     pub status: TurnStatus,
     pub created_at: Timestamp,
 }

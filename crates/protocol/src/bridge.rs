@@ -107,6 +107,9 @@ pub trait Bridge: Send + Sync {
 pub struct TurnRequest {
     pub session: SessionName,
     pub message: String,
+    /// The runtime does the jobs that it has planned itself and that are due; the message is for people.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_jobs: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ const FORGET_BATCH: u32 = 500;
 
 const COLUMNS: &str =
     "id, org_id, name, spec, intent, generation, incarnation, sandbox_id, created_at, changed_at, depth,
-     asleep_since, revision";
+     asleep_since, revision, runtime_wake_at";
 
 #[derive(Debug, Clone)]
 pub struct NewAgent {
@@ -73,6 +73,7 @@ impl TryFrom<Row> for AgentRow {
             depth: row.parsed("depth")?,
             asleep_since: row.maybe_time("asleep_since")?,
             revision: Generation(row.count("revision")?),
+            runtime_wake_at: row.maybe_time("runtime_wake_at")?,
         }))
     }
 }
@@ -109,7 +110,7 @@ async fn insert(tx: &mut Tx, agent: &Agent) -> Result<(), Error> {
         });
     }
     let sql = format!(
-        "INSERT INTO agents ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+        "INSERT INTO agents ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     );
     let values = values![
         agent.id,
@@ -125,6 +126,7 @@ async fn insert(tx: &mut Tx, agent: &Agent) -> Result<(), Error> {
         agent.depth.as_str(),
         agent.asleep_since,
         agent.revision,
+        agent.runtime_wake_at,
     ];
     tx.run(&sql, values).await.map_err(|error| {
         if error.is_duplicate() {
@@ -238,6 +240,7 @@ impl Org {
             depth: Depth::Frozen,
             asleep_since: None,
             revision: Generation(1),
+            runtime_wake_at: None,
         };
         self.write(move |tx| {
             Box::pin(async move {
@@ -316,6 +319,8 @@ impl Org {
                 if agent.intent == Intent::Delete {
                     // There is no way back, and its sandbox may take its time to go.
                     let sql = "DELETE FROM secrets WHERE org_id = $1 AND agent_id = $2";
+                    tx.run(sql, values![org, agent.id]).await?;
+                    let sql = "DELETE FROM schedules WHERE org_id = $1 AND agent_id = $2";
                     tx.run(sql, values![org, agent.id]).await?;
                 }
                 let data = json!({ "name": agent.name, "intent": agent.intent, "revision": agent.revision });
@@ -411,7 +416,14 @@ impl Org {
                 if tx.run(sql, values![org, agent, FORGET_BATCH]).await? > 0 {
                     return Ok(true);
                 }
+                let sql = "DELETE FROM schedule_runs WHERE org_id = $1 AND agent_id = $2 AND id IN (
+                               SELECT id FROM schedule_runs WHERE org_id = $1 AND agent_id = $2 LIMIT $3)";
+                if tx.run(sql, values![org, agent, FORGET_BATCH]).await? > 0 {
+                    return Ok(true);
+                }
                 let key = values![org, agent];
+                tx.run("DELETE FROM schedules WHERE org_id = $1 AND agent_id = $2", key)
+                    .await?;
                 tx.run("DELETE FROM secrets WHERE org_id = $1 AND agent_id = $2", key)
                     .await?;
                 tx.run(

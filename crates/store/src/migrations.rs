@@ -43,6 +43,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     11 "0011_secrets",
     12 "0012_inbox",
     13 "0013_edge",
+    14 "0014_schedules",
 ];
 
 /// The schema version that this Creel brings.

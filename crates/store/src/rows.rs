@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc};
 
 use creel_domain::{
     AgentId, BrowserSessionId, CallId, DeviceId, Email, Generation, IdentityId, InvitationId, MailId,
-    MicroUsd, ModelName, Name, OrgId, PasskeyId, ProviderId, ProviderKind, SandboxId, SecretName,
-    SessionName, ShareLinkId, SsoProviderId, TokenId, TurnId, UserId,
+    MicroUsd, ModelName, Name, OrgId, PasskeyId, ProviderId, ProviderKind, RunId, SandboxId, ScheduleId,
+    SecretName, SessionName, ShareLinkId, SsoProviderId, TokenId, TurnId, UserId,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -66,8 +66,10 @@ into_value! {
     OrgId, id => Self::Id(id.uuid());
     PasskeyId, id => Self::Id(id.uuid());
     ProviderId, id => Self::Id(id.uuid());
+    RunId, id => Self::Id(id.uuid());
     SandboxId, id => Self::Id(id.uuid());
     ShareLinkId, id => Self::Id(id.uuid());
+    ScheduleId, id => Self::Id(id.uuid());
     SsoProviderId, id => Self::Id(id.uuid());
     TokenId, id => Self::Id(id.uuid());
     TurnId, id => Self::Id(id.uuid());

@@ -3,7 +3,9 @@
 //! What a turn says while it runs is not kept here: the bridge has it and tells it again to whoever asks.
 //! Here is what was asked, and in the end what came of it.
 
-use creel_domain::{AgentId, Intent, OrgId, SessionName, ToolRecord, Turn, TurnFailure, TurnId, TurnStatus};
+use creel_domain::{
+    AgentId, Intent, OrgId, ScheduleId, SessionName, ToolRecord, Turn, TurnFailure, TurnId, TurnStatus,
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -19,7 +21,7 @@ use crate::{
 const LISTED_SESSIONS: u32 = 1000;
 
 const COLUMNS: &str = "id, org_id, agent_id, session, message, status, text, tools, failure_code, \
-                       failure_message, created_at, finished_at";
+                       failure_message, created_at, finished_at, own_jobs";
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredTurn {
@@ -67,6 +69,7 @@ impl TryFrom<Row> for StoredTurn {
                 agent: row.id("agent_id")?,
                 session: row.parsed("session")?,
                 message: row.text("message")?.to_owned(),
+                own_jobs: row.int("own_jobs")? != 0,
                 status,
                 created_at: row.time("created_at")?,
             },
@@ -101,6 +104,42 @@ async fn list(tx: &mut Tx, sql: &str, values: &[Value]) -> Result<Vec<StoredTurn
     rows.into_iter().map(StoredTurn::try_from).collect()
 }
 
+/// Writes a turn down, and that it has begun; of a schedule, if that is what asked.
+pub(crate) async fn begin(
+    tx: &mut Tx,
+    org: OrgId,
+    turn: &Turn,
+    schedule: Option<ScheduleId>,
+) -> Result<(), Error> {
+    tx.run(
+        "INSERT INTO turns (id, org_id, agent_id, session, message, status, created_at, own_jobs)
+             VALUES ($1, $2, $3, $4, $5, 'running', $6, $7)",
+        values![
+            turn.id,
+            org,
+            turn.agent,
+            &turn.session,
+            turn.message.as_str(),
+            turn.created_at,
+            i64::from(turn.own_jobs),
+        ],
+    )
+    .await?;
+    let mut data = json!({ "agent": turn.agent, "session": turn.session });
+    if let Some(schedule) = schedule {
+        data["schedule"] = json!(schedule);
+    }
+    append(
+        tx,
+        org,
+        "turn.started",
+        &turn.id.to_string(),
+        &data,
+        turn.created_at,
+    )
+    .await
+}
+
 impl Org {
     /// Accepts a message: from here on it is answered, or its failure is shown.
     pub async fn begin_turn(
@@ -115,6 +154,7 @@ impl Org {
             agent,
             session,
             message,
+            own_jobs: false,
             status: TurnStatus::Running,
             created_at: now,
         };
@@ -123,16 +163,8 @@ impl Org {
                 if agents::find(tx, org, agent).await?.intent == Intent::Delete {
                     return Err(Error::Deleting);
                 }
-                tx.run(
-                    "INSERT INTO turns (id, org_id, agent_id, session, message, status, created_at)
-                         VALUES ($1, $2, $3, $4, $5, 'running', $6)",
-                    values![turn.id, org, agent, &turn.session, turn.message.as_str(), now],
-                )
-                .await?;
-                let subject = turn.id.to_string();
-                made(tx, org, key.as_deref(), &subject).await?;
-                let data = json!({ "agent": agent, "session": turn.session });
-                append(tx, org, "turn.started", &subject, &data, now).await?;
+                made(tx, org, key.as_deref(), &turn.id.to_string()).await?;
+                begin(tx, org, &turn, None).await?;
                 Ok(turn)
             })
         })

@@ -12,12 +12,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use creel_domain::{BridgeHealth, RuntimeHealth, RuntimeState, SandboxId, SessionName, TurnEvent, TurnId};
+use creel_domain::{
+    BridgeHealth, OwnJobs, RuntimeHealth, RuntimeState, SandboxId, SessionName, TurnEvent, TurnId,
+};
 use creel_protocol::{
     Bridge, BridgeError, Bridges, ByteStream, EventStream, ExecRequest, ExecSession, FileEntry, HistoryEntry,
     LogLine, LogStream, NumberedEvent, ReadFile, SessionSummary, TurnRequest,
 };
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::{Act, CrashPoints, FakeSupervisor, Script, exec, files::Files, script::echo};
@@ -82,8 +85,18 @@ impl FakeBridges {
             state,
             detail: detail.to_owned(),
             restarts: 0,
+            own_jobs: None,
         };
         self.inside(sandbox, |inside| inside.health = Ok(health));
+    }
+
+    /// When the runtime next wants to do a job of its own, as it says from now on.
+    pub fn set_own_jobs(&self, sandbox: SandboxId, next_at: Option<Timestamp>) {
+        self.inside(sandbox, |inside| {
+            if let Ok(health) = &mut inside.health {
+                health.own_jobs = Some(OwnJobs { next_at });
+            }
+        });
     }
 
     /// It listens no more, though its sandbox runs; `None` heals it.
@@ -137,6 +150,7 @@ fn ready() -> RuntimeHealth {
         state: RuntimeState::Ready,
         detail: String::new(),
         restarts: 0,
+        own_jobs: None,
     }
 }
 

@@ -8,4 +8,5 @@ mod kills;
 mod openclaw;
 mod passkeys;
 mod rest;
+mod schedules;
 mod sso;

@@ -17,6 +17,7 @@ mod people;
 mod platform;
 mod ports;
 mod providers;
+mod schedules;
 mod secrets;
 mod sse;
 mod sso;

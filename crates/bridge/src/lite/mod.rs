@@ -73,6 +73,10 @@ impl Runtime for Lite {
         let inner = Arc::clone(&self.inner);
         async move {
             let cancel = turn.cancel.clone();
+            if turn.request.own_jobs {
+                // It plans none.
+                return TurnEvent::Done { text: String::new() };
+            }
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => TurnEvent::Cancelled,
@@ -120,6 +124,7 @@ impl Runtime for Lite {
                 state: RuntimeState::Ready,
                 detail: String::new(),
                 restarts: 0,
+                own_jobs: None,
             }
         }
         .boxed()

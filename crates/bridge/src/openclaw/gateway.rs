@@ -172,7 +172,8 @@ async fn live(shared: &Arc<Shared>, launch: &Launch) -> String {
     let talk = async {
         let mut deadline = Instant::now() + START_TIMEOUT;
         loop {
-            match Link::open(launch.port, &password, shared.visitors.clone()).await {
+            let (visitors, allowed) = (shared.visitors.clone(), shared.allowed.clone());
+            match Link::open(launch.port, &password, visitors, allowed).await {
                 Ok(link) => {
                     let link = Arc::new(link);
                     shared.state.send_replace(State::Ready(Arc::clone(&link)));

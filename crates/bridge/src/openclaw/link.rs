@@ -22,6 +22,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::jobs::{Allowed, Known};
 use crate::visitors::Visitors;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +51,9 @@ struct Shared {
     outgoing: mpsc::Sender<Message>,
     table: Mutex<Table>,
     visitors: Visitors,
+    jobs: Known,
+    /// Whether runs of its own are let go on.
+    allowed: Allowed,
     closed: CancellationToken,
 }
 
@@ -162,7 +166,12 @@ impl Shared {
 
 impl Link {
     /// Connects and signs in. Fails while the gateway is starting.
-    pub(super) async fn open(port: u16, password: &str, visitors: Visitors) -> Result<Self, String> {
+    pub(super) async fn open(
+        port: u16,
+        password: &str,
+        visitors: Visitors,
+        allowed: Allowed,
+    ) -> Result<Self, String> {
         let open = async {
             let stream = TcpStream::connect(("127.0.0.1", port))
                 .await
@@ -182,6 +191,8 @@ impl Link {
                 outgoing,
                 table: Mutex::default(),
                 visitors,
+                jobs: Known::default(),
+                allowed,
                 closed: CancellationToken::new(),
             });
             tokio::spawn(write(to, frames, shared.closed.clone()));
@@ -234,6 +245,11 @@ impl Link {
     /// Whether somebody is at OpenClaw's own page.
     pub(super) fn is_visited(&self) -> bool {
         self.shared.visitors.any()
+    }
+
+    /// What is known of its own jobs.
+    pub(super) fn jobs(&self) -> &Known {
+        &self.shared.jobs
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -339,6 +355,9 @@ async fn take(shared: &Arc<Shared>, mut frame: Value) {
                 frame["event"].as_str().unwrap_or_default().to_owned(),
                 frame["payload"].take(),
             );
+            if event == "cron" {
+                shared.jobs.changed();
+            }
             if !matches!(event.as_str(), "chat" | "agent") {
                 return;
             }
@@ -371,7 +390,10 @@ fn trouble(error: &Value) -> Trouble {
 /// A run that nobody asked for: OpenClaw's own idea. Begun while somebody is at its page it is theirs, and stays so
 /// when they go.
 async fn abort_foreign(shared: &Shared, session: &str, run: &str, payload: &Value) {
-    if !is_over(payload) && shared.table().remember(run.to_owned()) && !shared.visitors.any() {
+    if shared.allowed.now() || is_over(payload) {
+        return;
+    }
+    if shared.table().remember(run.to_owned()) && !shared.visitors.any() {
         let _ = shared.abort(session, run).await;
     }
 }

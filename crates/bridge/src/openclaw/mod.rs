@@ -1,12 +1,13 @@
 //! The real OpenClaw: started as its image says, spoken to over its own WebSocket, started again when it
 //! dies.
 //!
-//! It works on its own account when it can: it plans jobs, and resumes what a crash interrupted. A run in a
-//! session without a turn of ours is aborted as soon as it shows; control refuses its model calls. What it
-//! resumes while the interrupted turn is still ours is that turn's continuation; what begins while somebody is at its own
-//! page is theirs.
+//! It works on its own account when it can: it plans jobs, for which [`jobs`] has turns, and resumes what a crash
+//! interrupted. A run without a turn is aborted as soon as it shows; control refuses its model calls. What it
+//! resumes while the interrupted turn is still ours is that turn's continuation; what begins while somebody is at
+//! its own page is theirs.
 
 mod gateway;
+mod jobs;
 mod link;
 mod past;
 mod run;
@@ -19,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use creel_domain::{RuntimeHealth, RuntimeState, SessionName, TurnEvent};
+use creel_domain::{OwnJobs, RuntimeHealth, RuntimeState, SessionName, TurnEvent};
 use creel_protocol::{HistoryEntry, SessionSummary};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::json;
@@ -53,6 +54,8 @@ struct Shared {
     visitors: Visitors,
     stopping: CancellationToken,
     stopped: watch::Sender<bool>,
+    /// Whether it may do jobs of its own at the moment.
+    allowed: jobs::Allowed,
 }
 
 #[derive(Clone)]
@@ -74,6 +77,7 @@ impl Openclaw {
             visitors: Visitors::default(),
             stopping: CancellationToken::new(),
             stopped: watch::Sender::new(false),
+            allowed: jobs::Allowed::default(),
         });
         tokio::spawn(gateway::keep_running(Arc::clone(&shared)));
         Self { shared }
@@ -109,7 +113,13 @@ impl Shared {
 impl Runtime for Openclaw {
     fn turn(&self, turn: Assignment) -> BoxFuture<'static, TurnEvent> {
         let shared = Arc::clone(&self.shared);
-        async move { run::run(&shared, &turn).await }.boxed()
+        async move {
+            if turn.request.own_jobs {
+                return jobs::run(&shared, &turn).await;
+            }
+            run::run(&shared, &turn).await
+        }
+        .boxed()
     }
 
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionSummary>, Refusal>> {
@@ -140,6 +150,10 @@ impl Runtime for Openclaw {
     fn health(&self) -> BoxFuture<'_, RuntimeHealth> {
         async {
             let state = self.shared.state.borrow().clone();
+            let own_jobs = match &state {
+                State::Ready(link) => jobs::next_at(link).await.map(|next_at| OwnJobs { next_at }),
+                State::Starting | State::Backoff(_) => None,
+            };
             let (state, detail) = match (&self.shared.launch, state) {
                 (Err(reason), _) => (RuntimeState::Backoff, reason.clone()),
                 (_, State::Starting) => (RuntimeState::Starting, "OpenClaw is starting".to_owned()),
@@ -153,6 +167,7 @@ impl Runtime for Openclaw {
                 state,
                 detail,
                 restarts: self.shared.restarts.load(Ordering::Relaxed),
+                own_jobs,
             }
         }
         .boxed()

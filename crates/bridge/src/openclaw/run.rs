@@ -196,7 +196,7 @@ async fn answered_already(link: &Link, session: &str, turn: &Assignment) -> Turn
 }
 
 /// A turn's id begins with the time at which it was made.
-fn made_at(turn: TurnId) -> Timestamp {
+pub(super) fn made_at(turn: TurnId) -> Timestamp {
     let millis = turn.uuid().as_u128() >> 80;
     i64::try_from(millis)
         .ok()

@@ -91,6 +91,7 @@ fn id(number: u128) -> TurnId {
 
 fn request(session: &str, message: &str) -> TurnRequest {
     TurnRequest {
+        own_jobs: false,
         session: session.parse().expect("a session"),
         message: message.to_owned(),
     }

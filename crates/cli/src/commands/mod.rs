@@ -20,6 +20,7 @@ pub(crate) mod operator;
 pub(crate) mod org;
 pub(crate) mod port;
 pub(crate) mod provider;
+pub(crate) mod schedule;
 pub(crate) mod secrets;
 pub(crate) mod sign_in;
 pub(crate) mod sso;
@@ -79,6 +80,7 @@ fn client_command(command: Command, context: &Context) -> Result<()> {
             Command::Events(args) => events::run(&args, context).await,
             Command::Port(command) => port::run(command, context).await,
             Command::Provider(command) => provider::run(command, context).await,
+            Command::Schedule(command) => schedule::run(command, context).await,
             Command::Secrets(command) => secrets::run(command, context).await,
             Command::MasterKey(command) => master_key::run(&command, context).await,
             Command::Image(command) => image::run(&command, context).await,

@@ -22,6 +22,7 @@ fn agent(name: &str, status: impl FnOnce(Timestamp) -> AgentState) -> Agent {
         revision: Generation(3),
         created_at: then,
         changed_at: then,
+        runtime_wake_at: None,
     }
 }
 

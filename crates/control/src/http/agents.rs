@@ -176,11 +176,11 @@ pub(super) fn insert(response: &mut Response, name: header::HeaderName, value: &
     }
 }
 
-fn if_match(headers: &HeaderMap) -> Answer<Revision> {
+pub(super) fn if_match(headers: &HeaderMap) -> Answer<Revision> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         return Err(Failure::new(
             ErrorCode::RevisionRequired,
-            "Say which revision you change: send the agent's `ETag` as `If-Match`, or `*` for any.",
+            "Say which revision you change: send its `ETag` as `If-Match`, or `*` for any.",
         ));
     };
     let text = value.to_str().unwrap_or_default().trim();
@@ -191,7 +191,7 @@ fn if_match(headers: &HeaderMap) -> Answer<Revision> {
     match number.and_then(|number| number.parse().ok()) {
         Some(number) => Ok(Revision::Exactly(creel_domain::Generation(number))),
         None => Err(Failure::invalid(
-            "`If-Match` must be the agent's `ETag`, such as `\"3\"`, or `*`.",
+            "`If-Match` must be an `ETag`, such as `\"3\"`, or `*`.",
         )),
     }
 }

@@ -35,6 +35,7 @@ mod platform_keys;
 mod ports;
 mod providers;
 mod revoked;
+mod schedules;
 mod secrets;
 mod sign_in;
 mod sign_in_page;
@@ -79,6 +80,7 @@ fn api() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(agents::routes())
         .merge(chat::routes())
+        .merge(schedules::routes())
         .merge(exec::routes())
         .merge(files::routes())
         .merge(logs::routes())

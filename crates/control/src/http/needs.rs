@@ -58,6 +58,35 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
         "/v1/agents/{agent}/sessions/{session}/messages",
         Needs(Scope::ChatRead),
     ),
+    // Whoever may talk to an agent may do so by the clock.
+    ("GET", "/v1/agents/{agent}/schedules", Needs(Scope::ChatRead)),
+    ("POST", "/v1/agents/{agent}/schedules", Needs(Scope::ChatWrite)),
+    (
+        "GET",
+        "/v1/agents/{agent}/schedules/{schedule}",
+        Needs(Scope::ChatRead),
+    ),
+    (
+        "PATCH",
+        "/v1/agents/{agent}/schedules/{schedule}",
+        Needs(Scope::ChatWrite),
+    ),
+    (
+        "DELETE",
+        "/v1/agents/{agent}/schedules/{schedule}",
+        Needs(Scope::ChatWrite),
+    ),
+    (
+        "POST",
+        "/v1/agents/{agent}/schedules/{schedule}/run",
+        Needs(Scope::ChatWrite),
+    ),
+    (
+        "GET",
+        "/v1/agents/{agent}/schedules/{schedule}/runs",
+        Needs(Scope::ChatRead),
+    ),
+    ("POST", "/v1/schedules/preview", Needs(Scope::ChatRead)),
     ("GET", "/v1/agents/{agent}/exec", Needs(Scope::ComputerWrite)),
     ("POST", "/v1/agents/{agent}/exec", Needs(Scope::ComputerWrite)),
     ("GET", "/v1/agents/{agent}/files", Needs(Scope::ComputerRead)),

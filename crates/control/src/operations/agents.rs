@@ -44,6 +44,7 @@ pub(crate) fn shown(control: &Control, agent: &Agent) -> api::Agent {
         revision: agent.revision,
         created_at: agent.created_at,
         changed_at: agent.changed_at,
+        runtime_wake_at: agent.runtime_wake_at,
     }
 }
 
@@ -165,6 +166,10 @@ pub(crate) async fn patch(
         control.activity.touch(agent.id);
     }
     check(control, caller.org, &spec).await?;
+    if patch.intent == Some(Intent::Sleep) && agent.intent == Intent::Run {
+        // It is told to sleep whatever it has planned; for when, is known then.
+        let _ = crate::rest::own_jobs::before_rest(control, &agent).await;
+    }
     let change = AgentChange {
         spec: Some(spec),
         intent: patch.intent,

@@ -12,6 +12,7 @@ pub(crate) mod people;
 pub(crate) mod platform_keys;
 pub(crate) mod ports;
 pub(crate) mod providers;
+pub(crate) mod schedules;
 pub(crate) mod secrets;
 pub(crate) mod sign_in;
 pub(crate) mod sso;

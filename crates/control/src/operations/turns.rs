@@ -31,18 +31,7 @@ pub(crate) async fn begin(
     message: String,
     key: Option<Key>,
 ) -> Answer<TurnId> {
-    if message.is_empty() {
-        return Err(Failure::invalid("`message` must not be empty."));
-    }
-    if message.len() > limits::MESSAGE_BYTES {
-        return Err(Failure::new(
-            ErrorCode::TooLarge,
-            format!(
-                "`message` must be at most {} bytes long; put longer texts into a file.",
-                limits::MESSAGE_BYTES
-            ),
-        ));
-    }
+    check_message(&message)?;
     let (this, agent) = (Arc::clone(control), agent.clone());
     let org = control.store.org(agent.org);
     // Whoever hangs up now does not leave a row that nobody works on.
@@ -63,7 +52,24 @@ pub(crate) async fn begin(
         .await
 }
 
-fn place(control: &Control, agent: &Agent) -> Answer<Place> {
+/// What an agent may be told.
+pub(super) fn check_message(message: &str) -> Answer<()> {
+    if message.is_empty() {
+        return Err(Failure::invalid("`message` must not be empty."));
+    }
+    if message.len() > limits::MESSAGE_BYTES {
+        return Err(Failure::new(
+            ErrorCode::TooLarge,
+            format!(
+                "`message` must be at most {} bytes long; put longer texts into a file.",
+                limits::MESSAGE_BYTES
+            ),
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn place(control: &Control, agent: &Agent) -> Answer<Place> {
     control.turns.reserve(agent.id).map_err(|_| {
         Failure::new(
             ErrorCode::Busy,
@@ -255,6 +261,12 @@ pub(crate) async fn retry(
     key: Option<Key>,
 ) -> Answer<TurnId> {
     let stored = stored(control, agent, turn).await?;
+    if stored.turn.own_jobs {
+        return Err(Failure::new(
+            ErrorCode::Conflict,
+            "These were jobs that the runtime had planned itself: it plans anew what came to nothing.",
+        ));
+    }
     match stored.turn.status {
         TurnStatus::Failed { .. } | TurnStatus::Cancelled { .. } => {
             begin(control, agent, stored.turn.session, stored.turn.message, key).await

@@ -135,6 +135,9 @@ async fn check_health(control: &Arc<Control>, agent: &Agent) {
     let bridge = control.bridges.bridge(agent.sandbox);
     let health = timeout(HEALTH_WITHIN, bridge.health()).await;
     let now = control.clock.now();
+    if let Ok(Ok(health)) = &health {
+        rest::own_jobs::heard(control, agent, health).await;
+    }
     control.sightings.change(agent.sandbox, |sighting| match health {
         Ok(Ok(mut value)) => {
             // It comes from the inside: people read it.

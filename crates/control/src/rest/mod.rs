@@ -10,6 +10,7 @@
 //! agent sleeps is in its row.
 
 mod activity;
+pub(crate) mod own_jobs;
 mod sleep;
 mod wake;
 

@@ -31,6 +31,9 @@ async fn settle_awake(control: &Arc<Control>, agent: &Agent) -> Option<Duration>
     let rest = &agent.spec.rest;
     match rest.after_idle(SignedDuration::try_from(idle).unwrap_or(SignedDuration::MAX)) {
         Some(depth) => {
+            if let Some(wait) = super::own_jobs::before_rest(control, agent).await {
+                return Some(wait);
+            }
             put_to_rest(control, agent, depth).await;
             None
         }

@@ -16,6 +16,7 @@ struct Other {
     agent: String,
     turn: String,
     link: String,
+    schedule: String,
     provider: String,
     token: String,
     member: String,
@@ -61,6 +62,9 @@ impl Other {
         .await
         .expect(200)
         .await;
+        let schedule = json!({"name": MARK, "message": MARK, "when": {"kind": "every", "seconds": 3600}});
+        let schedule = post(&format!("/v1/agents/{}/schedules", id(&agent)), schedule).await;
+        let schedule = schedule.expect(201).await;
         let provider = json!({"name": MARK, "kind": "openai", "key": format!("sk-{MARK}")});
         post("/v1/providers", provider).await.expect(201).await;
         let put = async |path: &str| {
@@ -115,6 +119,7 @@ impl Other {
             agent: id(&agent),
             turn: id(&turn),
             link: link.id.to_string(),
+            schedule: id(&schedule),
             provider: MARK.to_owned(),
             token: token.id.to_string(),
             member: user.to_string(),
@@ -129,6 +134,7 @@ impl Other {
             .replace("{turn}", &self.turn)
             .replace("{port}", "3000")
             .replace("{link}", &self.link)
+            .replace("{schedule}", &self.schedule)
             .replace("{session}", "main")
             .replace("{name}", &self.provider)
             .replace("{secret}", SECRET_MARK)
@@ -174,6 +180,10 @@ fn request(route: &Route, path: &str, token: &str) -> Request<Body> {
         ("POST", "/v1/agents") => json!({"name": "wall", "runtime": "lite"}),
         ("PATCH", "/v1/agents/{agent}") => json!({"intent": "stop"}),
         ("POST", "/v1/agents/{agent}/chat") => json!({"message": "hi"}),
+        ("POST", "/v1/agents/{agent}/schedules") => {
+            json!({"name": "wall", "message": "hi", "when": {"kind": "every", "seconds": 60}})
+        }
+        ("POST", "/v1/schedules/preview") => json!({"when": {"kind": "every", "seconds": 60}}),
         ("POST", "/v1/agents/{agent}/exec") => json!({"argv": ["ls"]}),
         ("POST", "/v1/providers") => json!({"name": "wall", "kind": "openai", "key": "sk-x"}),
         ("PATCH", "/v1/members/{user}") => json!({"role": "viewer"}),

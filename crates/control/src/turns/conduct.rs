@@ -228,6 +228,7 @@ async fn listen(
     let request = TurnRequest {
         session: turn.session.clone(),
         message: turn.message.clone(),
+        own_jobs: turn.own_jobs,
     };
     relay.reconnected();
     let connect = async {

@@ -117,6 +117,12 @@ impl Turns {
         log
     }
 
+    /// Begins a turn that the clock asked for, whose row is written.
+    pub(crate) fn take(&self, control: &Arc<Control>, org: OrgId, turn: Turn) {
+        let live = self.admit(&turn);
+        self.start(control, live, org, turn);
+    }
+
     /// Takes up a turn that an earlier process began.
     pub(crate) fn resume(&self, control: &Arc<Control>, stored: StoredTurn) {
         let live = self.admit(&stored.turn);

@@ -84,6 +84,38 @@ pub enum Overlap {
     Queue,
 }
 
+/// Why a planned time did not become a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotRun {
+    /// Creel did not run, or its clock jumped.
+    Missed,
+    /// The run before was still under way.
+    Overlap,
+    /// As many turns as may wait in one agent did.
+    Busy,
+    /// Its owner had stopped the agent.
+    Stopped,
+    /// It slept, and only its owner wakes it.
+    Asleep,
+    /// The org was suspended.
+    Suspended,
+}
+
+impl NotRun {
+    /// For people.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Missed => "The time went by while Creel did not run.",
+            Self::Overlap => "The run before was still under way.",
+            Self::Busy => "As many messages as may wait for the agent did.",
+            Self::Stopped => "The agent was stopped by its owner.",
+            Self::Asleep => "The agent was asleep, and only its owner wakes it.",
+            Self::Suspended => "The org was suspended.",
+        }
+    }
+}
+
 macro_rules! words {
     ($name:ident, $what:literal, $($variant:ident = $word:literal),*) => {
         impl $name {
@@ -119,3 +151,13 @@ words!(
     All = "all"
 );
 words!(Overlap, "policy for overlaps", Skip = "skip", Queue = "queue");
+words!(
+    NotRun,
+    "reason",
+    Missed = "missed",
+    Overlap = "overlap",
+    Busy = "busy",
+    Stopped = "stopped",
+    Asleep = "asleep",
+    Suspended = "suspended"
+);

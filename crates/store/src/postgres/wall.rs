@@ -73,6 +73,8 @@ const PLATFORM: &[(&str, &str)] = &[
     // Which agent a name belongs to says whose rows to look at.
     ("hosts", "SELECT"),
     ("turns", "SELECT"),
+    // The scheduler looks whose time has come.
+    ("schedules", "SELECT"),
     ("calls", "SELECT, UPDATE"),
 ];
 

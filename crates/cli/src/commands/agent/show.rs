@@ -48,6 +48,14 @@ fn describe(agent: &Agent, memory: Option<AgentMemory>, now: Timestamp) -> Strin
         lines.push(("attempts", format!("{attempts}, next: {next}")));
     }
     lines.push(("rest", rest::sentence(&agent.rest)));
+    if let Some(at) = agent.runtime_wake_at {
+        let due = if at > now {
+            format!("in {}", units::age(now, at))
+        } else {
+            "due".to_owned()
+        };
+        lines.push(("own job", format!("{at:.0} ({due})")));
+    }
     let used = memory.map(used).unwrap_or_default();
     lines.push(("memory", units::bytes(agent.limits.memory_bytes) + &used));
     lines.push((

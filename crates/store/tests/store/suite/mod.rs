@@ -18,6 +18,7 @@ mod once;
 mod passkeys;
 mod people;
 mod rest;
+mod schedules;
 mod second_factor;
 mod secrets;
 mod signing;
