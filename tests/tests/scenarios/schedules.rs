@@ -70,6 +70,21 @@ async fn runs(platform: &Platform, agent: &str, name: &str) -> Vec<ScheduleRun> 
     over.unwrap_or_else(|| panic!("`{name}` has not run\n{}", platform.logs()))
 }
 
+/// Plans a job with OpenClaw's own command, as the agent itself may: with what its gateway knows.
+const ADD: &str = r#"
+import glob, os, sys
+for path in glob.glob("/proc/[0-9]*/environ"):
+    try:
+        env = dict(pair.split("=", 1) for pair in open(path).read().split(chr(0)) if "=" in pair)
+    except OSError:
+        continue
+    if "OPENCLAW_GATEWAY_TOKEN" in env:
+        entry = "/opt/openclaw/node_modules/openclaw/dist/index.js"
+        os.execve("/opt/node/bin/node", ["node", entry, "cron", "add", "--name", "remember", "--at", sys.argv[1],
+            "--session", "isolated", "--message", "sesame", "--no-deliver"], env)
+sys.exit("there is no gateway")
+"#;
+
 fn in_seconds(seconds: i64) -> Timestamp {
     Timestamp::now() + SignedDuration::from_secs(seconds)
 }
@@ -161,18 +176,13 @@ async fn openclaws_own_job_runs_although_it_is_frozen() {
         return;
     };
     platform.agent("scout", Runtime::Openclaw).await;
-    // As an agent does that was asked to remember something.
-    let at = in_seconds(25);
-    let job = serde_json::json!({"action": "add", "job": {
-        "name": "remember", "schedule": {"kind": "at", "at": at.to_string()}, "sessionTarget": "isolated",
-        "payload": {"kind": "agentTurn", "message": "sesame"}, "delivery": {"mode": "none"},
-    }});
-    let turn = platform.say("scout", &format!("@tool automations {job}")).await;
-    assert_eq!(turn.state, TurnState::Done, "{turn:?}\n{}", platform.logs());
+    let at = in_seconds(30);
+    let added = platform.shell("scout", &format!("python3 -c '{ADD}' {at}")).await;
+    assert_eq!(added.exit_status, 0, "{added:?}\n{}", platform.logs());
     assert_eq!(asleep(&platform, "scout", Autostop::Suspend).await, Depth::Frozen);
     let agent = platform.client().agent("scout").await.expect("it is there");
     let told = agent.runtime_wake_at.map(|at| at.as_second());
-    assert_eq!(told, Some(at.as_second()), "{turn:?}");
+    assert_eq!(told, Some(at.as_second()), "{added:?}");
 
     let done = platform
         .until("its job is through", async || {
