@@ -360,7 +360,7 @@ impl Platform {
                 let sql =
                     "SELECT org_id, agent_id, id, rule, missed, anchor_at, next_at, revision FROM schedules
                            WHERE next_at IS NOT NULL AND next_at <= $1
-                               AND (next_at > $2 OR (next_at = $2 AND id > $3))
+                               AND (next_at, id) > ($2, $3)
                            ORDER BY next_at, id LIMIT $4";
                 let rows = tx.rows(sql, values![now, at, id, limit]).await?;
                 rows.iter().map(DueSchedule::try_from).collect()

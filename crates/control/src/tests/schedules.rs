@@ -107,10 +107,9 @@ async fn the_clock_wakes_an_agent_that_sleeps_and_it_sleeps_again() {
         .expect(200)
         .await;
     let events = world.get("/v1/events?limit=200").await.expect(200).await;
-    let started = events["items"].as_array().expect("events").iter();
+    let mut started = events["items"].as_array().expect("events").iter();
     let started = started
-        .filter(|event| event["kind"] == "turn.started")
-        .last()
+        .rfind(|event| event["kind"] == "turn.started")
         .expect("one")
         .clone();
     assert_eq!(started["data"]["schedule"], made["id"]);

@@ -20,7 +20,7 @@ CREATE TABLE schedules (
     changed_at bigint NOT NULL,
     UNIQUE (org_id, agent_id, name)
 );
-CREATE INDEX schedules_due ON schedules (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX schedules_due ON schedules (next_at, id) WHERE next_at IS NOT NULL;
 
 -- What came of each planned time.
 CREATE TABLE schedule_runs (
