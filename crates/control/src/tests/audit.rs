@@ -67,6 +67,7 @@ const UNTOLD: &[(&str, &str, &str)] = &[
         "nothing happens until a passkey has signed",
     ),
     ("POST", "/v1/devices/inspect", "it looks and changes nothing"),
+    ("POST", "/v1/schedules/preview", "it looks and changes nothing"),
     (
         "POST",
         "/v1/sign-in/with/{name}",
@@ -105,6 +106,15 @@ fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
         ("DELETE", "/v1/agents/{agent}") => (json!({}), "agent.delete"),
         ("POST", "/v1/agents/{agent}/restart") => (json!({}), "agent.restart"),
         ("DELETE", "/v1/agents/{agent}/turns/{turn}") => (json!({}), "turn.stop"),
+        ("POST", "/v1/agents/{agent}/schedules") => (
+            json!({"name": "made", "message": "sk-planted", "when": {"kind": "every", "seconds": 60}}),
+            "schedule.create",
+        ),
+        ("PATCH", "/v1/agents/{agent}/schedules/{schedule}") => {
+            (json!({"message": "sk-planted"}), "schedule.change")
+        }
+        ("DELETE", "/v1/agents/{agent}/schedules/{schedule}") => (json!({}), "schedule.remove"),
+        ("POST", "/v1/agents/{agent}/schedules/{schedule}/run") => (json!({}), "schedule.run"),
         ("POST", "/v1/agents/{agent}/exec") => (json!({"argv": ["echo", "sk-planted"]}), "exec.run"),
         ("DELETE", "/v1/agents/{agent}/files") => (json!({}), "file.delete"),
         ("PUT", "/v1/agents/{agent}/files/content") => (json!("sk-planted"), "file.write"),
@@ -214,6 +224,10 @@ impl Things {
         let world = World::new().await;
         let (agent, _) = world.running_agent("scout").await;
         let text = |value: &Value, name: &str| value[name].as_str().expect("a text").to_owned();
+        let schedule =
+            json!({"name": "used", "message": "hello", "when": {"kind": "every", "seconds": 3600}});
+        let path = "/v1/agents/scout/schedules";
+        world.post(path, schedule).await.expect(201).await;
         let turn = world
             .post(&format!("/v1/agents/{}/chat", agent.id), json!({"message": "hi"}))
             .await
@@ -334,6 +348,7 @@ impl Things {
     fn request(&self, method: &str, template: &str, body: &Value) -> Request<Body> {
         let path = template
             .replace("{agent}", &self.agent)
+            .replace("{schedule}", "used")
             .replace("{turn}", &self.turn)
             .replace("{port}", "3000")
             .replace("{link}", &self.link)

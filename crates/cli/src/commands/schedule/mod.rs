@@ -22,6 +22,7 @@ const MESSAGE_BYTES: u64 = 256 * 1024 + 1;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ScheduleCommand {
     /// Have an agent told something by the clock
+    #[command(override_usage = "creel schedule add [OPTIONS] <AGENT> <NAME> <MESSAGE>")]
     #[command(after_help = "\
 Examples:
   creel schedule add scout daily-report --cron \"0 9 * * 1-5\" \\
