@@ -446,7 +446,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (link, (gateway, connect)) = tokio::join!(
-            Link::open(port, "the password", visitors.clone()),
+            Link::open(port, "the password", visitors.clone(), Allowed::default()),
             Gateway::accept(listener)
         );
         (link.expect("a link"), gateway, connect)
