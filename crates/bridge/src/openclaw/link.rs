@@ -488,6 +488,8 @@ mod tests {
             outgoing,
             table: Mutex::default(),
             visitors: Visitors::default(),
+            jobs: Known::default(),
+            allowed: Allowed::default(),
             closed: CancellationToken::new(),
         };
         (Arc::new(shared), frames)
