@@ -70,6 +70,8 @@ struct Lease {
     users: AtomicUsize,
     waiting: AtomicUsize,
     released: Notify,
+    /// Its agent was put to sleep.
+    rests: Notify,
     /// Whoever uses it must stop.
     over: CancellationToken,
     allowance: Mutex<Allowance>,
@@ -132,6 +134,7 @@ impl Leases {
                     users: AtomicUsize::new(0),
                     waiting: AtomicUsize::new(0),
                     released: Notify::new(),
+                    rests: Notify::new(),
                     over: CancellationToken::new(),
                     allowance: Mutex::new(Allowance::full()),
                 });
@@ -211,6 +214,7 @@ impl Leases {
                 lines.advance(end + 1);
                 match event {
                     LeaseEvent::Alive => {}
+                    LeaseEvent::Rests => lease.rests.notify_one(),
                     LeaseEvent::Waking(waking) => {
                         lease.state.send_replace(State::Waking(Some(waking)));
                     }
@@ -308,11 +312,14 @@ impl Drop for Connection {
     }
 }
 
-/// Returns when nobody has used a lease for a while.
+/// Returns when nobody has used a lease for a while, or uses it while its agent is to sleep.
 async fn unused(lease: &Lease) {
     loop {
         lease.released.notified().await;
-        sleep(LINGER).await;
+        tokio::select! {
+            () = lease.rests.notified() => {}
+            () = sleep(LINGER) => {}
+        }
         if lease.users.load(Ordering::Acquire) == 0 {
             return;
         }

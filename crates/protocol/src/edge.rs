@@ -86,6 +86,9 @@ pub enum LeaseEvent {
     Ended {
         why: String,
     },
+    /// The agent was put to sleep. A lease that no request uses is let go of, so that it may; one that is used wakes it
+    /// again.
+    Rests,
     /// Nothing has changed.
     Alive,
 }

@@ -175,6 +175,34 @@ async fn a_lease_wakes_an_agent_and_keeps_it_awake_until_it_is_let_go() {
 }
 
 #[tokio::test]
+async fn an_owner_puts_an_agent_to_sleep_that_nobody_uses_though_somebody_came() {
+    let world = World::new().await;
+    world.running_agent("scout").await;
+    publish(&world, 3000, json!({})).await;
+    let sleep = || async {
+        let headers = [("content-type", "application/json"), ("if-match", "*")];
+        let sleep = json!({"intent": "sleep"}).to_string();
+        let told = world.ask("PATCH", "/v1/agents/scout", &headers, sleep).await;
+        told.expect(200).await;
+    };
+    let mut lease = knock(&world, Some(3000), token(&world)).await;
+    lease.ready().await;
+    sleep().await;
+    assert_eq!(lease.told().await, LeaseEvent::Rests);
+    drop(lease);
+    world.until("scout", "asleep").await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    world.until("scout", "asleep").await;
+
+    // One that is used wakes it again.
+    let mut lease = knock(&world, Some(3000), token(&world)).await;
+    lease.ready().await;
+    sleep().await;
+    assert_eq!(lease.told().await, LeaseEvent::Rests);
+    world.until("scout", "running").await;
+}
+
+#[tokio::test]
 async fn a_lease_ends_when_its_right_or_its_agent_is_gone() {
     let world = World::new().await;
     world.running_agent("scout").await;
