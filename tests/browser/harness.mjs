@@ -26,10 +26,10 @@ export const named = new URL(url);
 named.hostname = "localhost";
 
 // Asks the API with the owner's token.
-export async function ask(method, path, body) {
+export async function ask(method, path, body, headers = {}) {
   const response = await fetch(new URL(path, url), {
     method,
-    headers: { authorization: `Bearer ${process.env.CREEL_TOKEN}`, "content-type": "application/json" },
+    headers: { authorization: `Bearer ${process.env.CREEL_TOKEN}`, "content-type": "application/json", ...headers },
     body: body && JSON.stringify(body),
   });
   const told = await response.json().catch(() => null);
@@ -42,8 +42,9 @@ export async function signInPath() {
   return (await ask("POST", "/v1/sign-in-links")).path;
 }
 
-// Runs `work` with a fresh browser that shows nothing yet.
-export async function scenario(work) {
+// Runs `work` with a fresh browser that shows nothing yet. `options.origins` may be asked too; `options.console` says of a
+// page's address whether what is told on the console there is a fault.
+export async function scenario(work, options = {}) {
   const profile = mkdtempSync(join(tmpdir(), "creel-browser-"));
   const executablePath = PROGRAMS.find(existsSync);
   assert.ok(executablePath, `no browser at ${PROGRAMS.join(", ")}`);
@@ -51,17 +52,20 @@ export async function scenario(work) {
     executablePath, args: ARGUMENTS, headless: true, viewport: { width: 1100, height: 900 },
   });
   const faults = [];
-  const origins = new Set([url.origin, named.origin]);
+  const origins = new Set([url.origin, named.origin, ...(options.origins ?? [])]);
   context.setDefaultTimeout(PATIENCE_MS);
   context.on("request", (request) => {
     const asked = new URL(request.url());
     if (asked.protocol !== "data:" && !origins.has(asked.origin)) faults.push(`asked ${asked.origin}`);
   });
-  context.on("weberror", (error) => faults.push(`the page failed: ${error.error().stack}`));
+  const counts = (at) => options.console?.(at) ?? true;
+  context.on("weberror", (error) => {
+    if (counts(error.page()?.url() ?? "")) faults.push(`the page failed: ${error.error().stack}`);
+  });
   context.on("console", (message) => {
     // A status that the page deals with is told there as well.
     const told = message.text().startsWith("Failed to load resource: the server responded");
-    if (message.type() === "error" && !told) faults.push(`the console: ${message.text()}`);
+    if (message.type() === "error" && !told && counts(message.page()?.url() ?? "")) faults.push(`the console: ${message.text()}`);
   });
   try {
     const page = context.pages()[0] ?? (await context.newPage());

@@ -6,6 +6,7 @@ mod guest;
 mod input;
 mod kills;
 mod openclaw;
+mod openclaw_page;
 mod passkeys;
 mod rest;
 mod schedules;
