@@ -86,7 +86,10 @@ mod tests {
         client.write_all(b"ask").await.expect("written");
         client.shutdown().await.expect("half closed");
         let mut seen = Vec::new();
-        server.read_to_end(&mut seen).await.expect("the half-close arrives");
+        server
+            .read_to_end(&mut seen)
+            .await
+            .expect("the half-close arrives");
         assert_eq!(seen, b"ask");
         server.write_all(b"answer").await.expect("the other half is open");
         drop(server);

@@ -94,7 +94,12 @@ async fn an_agents_port_is_reached_asleep_or_awake_by_whoever_may() {
         let answer = ask(&platform, "scout", "/", true).await;
         let (status, text) = (answer.status(), answer.text().await.expect("whole"));
         let seen = (status, text.as_str());
-        assert_eq!(seen, (StatusCode::OK, "page of scout\n"), "{round}\n{}", platform.logs());
+        assert_eq!(
+            seen,
+            (StatusCode::OK, "page of scout\n"),
+            "{round}\n{}",
+            platform.logs()
+        );
     }
     let large = ask(&platform, "scout", "/large", true)
         .await

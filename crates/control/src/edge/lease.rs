@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use creel_api::ErrorCode;
 use creel_domain::{
-    Agent, AgentState, BridgeHealth, Depth, Generation, Intent, Observed, RuntimeState, SandboxId, SandboxState,
+    Agent, AgentState, BridgeHealth, Depth, Generation, Intent, Observed, RuntimeState, SandboxId,
+    SandboxState,
 };
 use creel_protocol::edge::{ALIVE_EVERY, Knock, LeaseEvent, Place, Waking};
 use tokio::{

@@ -16,7 +16,9 @@ pub(crate) async fn settle(control: &Arc<Control>, agent: &Agent, state: &AgentS
     match agent.intent {
         Intent::Run if matches!(state, AgentState::Running { .. }) => settle_awake(control, agent).await,
         Intent::Sleep if control.activity.is_needed(agent.id) => {
-            let slept = agent.asleep_since.map(|since| control.clock.now().duration_since(since));
+            let slept = agent
+                .asleep_since
+                .map(|since| control.clock.now().duration_since(since));
             let slept = slept.and_then(|slept| Duration::try_from(slept).ok());
             if let Some(wait) = slept.and_then(|slept| LET_GO_WITHIN.checked_sub(slept))
                 && !wait.is_zero()
