@@ -1,0 +1,12 @@
+//! The dashboard, in a real browser over real sandboxes.
+
+use creel_tests::Platform;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_gets_from_the_sign_in_link_to_a_talking_agent() {
+    let Some(platform) = Platform::start().await else {
+        return;
+    };
+    platform.in_a_browser("first-visit").await;
+    platform.end();
+}
