@@ -18,6 +18,10 @@ const panel = (load: () => Promise<Panel>) => lazy(async () => ({ default: await
 const PANELS: { key: string; name: string; needs: Scope; shown: Panel }[] = [
   { key: "", name: "Overview", needs: "agents:read", shown: panel(async () => (await import("./Overview")).Overview) },
   { key: "chat", name: "Chat", needs: "chat:read", shown: ({ agent, rest }) => <Chat key={rest ?? "main"} agent={agent} session={rest ?? "main"} /> },
+  { key: "agent", name: "Agent", needs: "agents:read", shown: panel(async () => (await import("./Identity")).Identity) },
+  { key: "sandbox", name: "Sandbox", needs: "computer:read", shown: panel(async () => (await import("../sandbox/Sandbox")).Sandbox) },
+  { key: "logs", name: "Logs", needs: "computer:read", shown: panel(async () => (await import("../logs/Logs")).Logs) },
+  { key: "settings", name: "Settings", needs: "agents:read", shown: panel(async () => (await import("../settings/Settings")).Settings) },
 ];
 
 function Tabs({ agent, open }: { agent: string; open: string }) {

@@ -138,10 +138,8 @@ export function Overview({ agent }: { agent: Agent }) {
   return (
     <div className="mx-auto grid w-full max-w-6xl items-start gap-4 p-4 sm:p-6 md:grid-cols-2">
       <title>{`${agent.name} · Creel`}</title>
-      <State agent={agent} />
-      <Sandbox agent={agent} />
-      {me.may("usage:read") && <Spend agent={agent} />}
-      <Next agent={agent} />
+      <div className="grid gap-4"><State agent={agent} />{me.may("chat:read") && <Next agent={agent} />}</div>
+      <div className="grid gap-4"><Sandbox agent={agent} />{me.may("usage:read") && <Spend agent={agent} />}</div>
     </div>
   );
 }

@@ -33,6 +33,7 @@ export function hear(event: Schemas["Event"]) {
     old("sessions", ...(known ? [known] : []));
     if (event.kind === "turn.finished") old("usage");
     old("runs");
+    old("schedules");
   } else if (noun === "provider") {
     old("providers");
   } else if (noun === "schedule") {
@@ -51,8 +52,8 @@ export function useLive(org: string): boolean {
     const open = () => {
       source = new EventSource("/v1/events?from=now");
       source.onopen = () => {
-        // What happened while nobody listened is not told again.
-        if (tries > 0) void client.invalidateQueries();
+        // What happened while nobody listened, or between an answer and this, is not told again.
+        void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "me" && queryKey[0] !== "file" });
         tries = 0;
         setConnected(true);
       };

@@ -88,6 +88,8 @@ export const schedulesQuery = (agent: string) =>
   queryOptions({
     queryKey: ["schedules", agent],
     queryFn: async () => (await take(api.GET("/v1/agents/{agent}/schedules", { params: { path: { agent } } }))).items,
+    // The end of a run is written after the end of its turn is told.
+    refetchInterval: ({ state }) => (state.data?.some((one) => one.last_run?.state === "running") ? 2000 : false),
   });
 
 /** An agent as it is now, put in place of what was known of it. */

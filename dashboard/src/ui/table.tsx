@@ -33,7 +33,7 @@ export function Table<T>({ label, columns, items, rowKey }: { label: string; col
           {items.map((item) => (
             <tr key={rowKey(item)}>
               {columns.map((column) => (
-                <td key={column.name} className={cx("h-11 px-4 py-1.5", side(column), column.end && "tabular-nums")}>{column.cell(item)}</td>
+                <td key={column.name} className={cx("h-11 px-4 py-1.5", side(column), column.end && "tabular-nums whitespace-nowrap")}>{column.cell(item)}</td>
               ))}
             </tr>
           ))}

@@ -10,3 +10,12 @@ async fn a_newcomer_gets_from_the_sign_in_link_to_a_talking_agent() {
     platform.in_a_browser("first-visit").await;
     platform.end();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_about_one_agent_is_done_in_its_panels() {
+    let Some(platform) = Platform::start().await else {
+        return;
+    };
+    platform.in_a_browser("agent").await;
+    platform.end();
+}
