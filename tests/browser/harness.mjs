@@ -5,12 +5,15 @@
 // CREEL_PICTURES  where pictures of the page go; none are taken without it
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const { chromium } = createRequire(`${process.env.CREEL_BROWSER}/`)("playwright-core");
+const driver = createRequire(`${process.env.CREEL_BROWSER}/`);
+const { chromium } = driver("playwright-core");
+const AXE = readFileSync(driver.resolve("axe-core/axe.min.js"), "utf8");
 
 // Nothing is waited for longer.
 const PATIENCE_MS = 20_000;
@@ -25,11 +28,37 @@ export const url = new URL(process.env.CREEL_URL);
 export const named = new URL(url);
 named.hostname = "localhost";
 
+// Addresses that the page may ask.
+const origins = new Set([url.origin, named.origin]);
+
+// The same Creel behind a wire that can be cut and mended.
+export async function wire() {
+  const sockets = new Set();
+  let whole = true;
+  const server = net.createServer((near) => {
+    if (!whole) return near.destroy();
+    const far = net.connect(Number(url.port), url.hostname);
+    for (const [from, to] of [[near, far], [far, near]]) {
+      sockets.add(from);
+      from.on("error", () => {});
+      from.on("close", () => { sockets.delete(from); to.destroy(); });
+      from.pipe(to);
+    }
+    return undefined;
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const at = new URL(url);
+  at.port = String(server.address().port);
+  origins.add(at.origin);
+  const cut = () => { whole = false; for (const socket of sockets) socket.destroy(); };
+  return { url: at, cut, mend: () => { whole = true; }, end: () => { cut(); server.close(); } };
+}
+
 // Asks the API with the owner's token.
-export async function ask(method, path, body, headers = {}) {
+export async function ask(method, path, body) {
   const response = await fetch(new URL(path, url), {
     method,
-    headers: { authorization: `Bearer ${process.env.CREEL_TOKEN}`, "content-type": "application/json", ...headers },
+    headers: { authorization: `Bearer ${process.env.CREEL_TOKEN}`, "content-type": "application/json", "if-match": "*" },
     body: body && JSON.stringify(body),
   });
   const told = await response.json().catch(() => null);
@@ -52,7 +81,7 @@ export async function scenario(work, options = {}) {
     executablePath, args: ARGUMENTS, headless: true, viewport: { width: 1100, height: 900 },
   });
   const faults = [];
-  const origins = new Set([url.origin, named.origin, ...(options.origins ?? [])]);
+  for (const origin of options.origins ?? []) origins.add(origin);
   context.setDefaultTimeout(PATIENCE_MS);
   context.on("request", (request) => {
     const asked = new URL(request.url());
@@ -64,7 +93,7 @@ export async function scenario(work, options = {}) {
   });
   context.on("console", (message) => {
     // A status that the page deals with is told there as well.
-    const told = message.text().startsWith("Failed to load resource: the server responded");
+    const told = /^Failed to load resource: (the server responded|net::ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET))/.test(message.text());
     if (message.type() === "error" && !told && counts(message.page()?.url() ?? "")) faults.push(`the console: ${message.text()}`);
   });
   try {
@@ -122,6 +151,33 @@ export async function accessible(page) {
     return faults;
   });
   assert.deepEqual(faults, []);
+}
+
+// No rule of axe's is broken on this page as it is, on a desk and on a phone, light and dark; and nothing is wider than the
+// screen. Pictures of all four are taken.
+export async function look(page, name) {
+  const before = page.viewportSize();
+  for (const [device, width, height] of [["desk", 1280, 800], ["phone", 390, 844]]) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.locator(`html[data-theme=${colorScheme}]`).waitFor({ state: "attached" });
+      await page.evaluate(AXE);
+      const faults = await page.evaluate(async () => {
+        // Colours that are on their way are not what anybody reads.
+        await Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {})));
+        const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+        return violations.map((fault) => `${fault.id}: ${fault.nodes.map((node) => `${node.target} ${node.html.slice(0, 160)} ${node.failureSummary}`).join(" | ")}`);
+      });
+      assert.deepEqual(faults, [], `${name}, ${device}, ${colorScheme}`);
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(over <= 0, `${name}, ${device}: ${over} px wider than the screen`);
+      await picture(page, `${name}-${device}-${colorScheme}`);
+    }
+  }
+  await page.setViewportSize(before);
+  await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+  await accessible(page);
 }
 
 // For people to look at.

@@ -44,7 +44,7 @@ await scenario(async (page) => {
 
   // On disk it is started for whoever opens it, who sees that it is.
   await page.goto("about:blank");
-  await ask("PATCH", "/v1/agents/claw", { rest: { autostop: "stop", idle_s: 1 } }, { "if-match": "*" });
+  await ask("PATCH", "/v1/agents/claw", { rest: { autostop: "stop", idle_s: 1 } });
   for (;;) {
     const { status } = await ask("GET", "/v1/agents/claw");
     if (status.state === "asleep" && status.depth === "on_disk") break;

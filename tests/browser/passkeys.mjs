@@ -11,9 +11,16 @@ await scenario(async (page) => {
   const button = (name) => page.getByRole("button", { name, exact: true });
   const said = page.locator("#account-said");
   const account = async () => {
-    await button("Account").click();
+    await page.getByRole("button", { name: /account and theme/ }).click();
+    await page.getByRole("menuitem", { name: "Account" }).click();
     await heading("Passkeys").waitFor();
     await page.locator("#passkeys-state").filter({ hasText: /passkey/i }).waitFor();
+  };
+
+  const inside = () => page.getByRole("button", { name: /account and theme/ }).waitFor();
+  const signOut = async () => {
+    await page.getByRole("button", { name: /account and theme/ }).click();
+    await page.getByRole("menuitem", { name: "Sign out" }).click();
   };
 
   // A newcomer comes by an address, for which browsers make no passkeys. The page says so, and leads on.
@@ -27,7 +34,8 @@ await scenario(async (page) => {
   assert.equal(await button("Add a passkey").isVisible(), false);
   await picture(page, "account-by-address");
   await button(`Go on at ${named.origin}`).click();
-  await page.waitForURL(`${named.origin}/`);
+  await page.waitForURL((at) => at.origin === named.origin);
+  await inside();
 
   const device = await authenticator(page);
   await account();
@@ -57,21 +65,21 @@ await scenario(async (page) => {
 
   // Out, and in again without a word. Until its user consents, nothing happens by itself.
   await device.consents(false);
-  await button("Sign out").click();
+  await signOut();
   await heading("Sign in").waitFor();
   await button("Sign in with a passkey").waitFor();
   await accessible(page);
   await picture(page, "sign-in");
   await device.consents(true);
   await button("Sign in with a passkey").click();
-  await heading("Agents").waitFor();
+  await inside();
   assert.equal((await device.credentials())[0].signCount > made.signCount, true);
 
   // The browser offers it in the address field, before anybody asks; here it is taken at once.
   const entered = page.waitForResponse(`${named.origin}/v1/sign-in/passkey/finish`);
-  await button("Sign out").click();
+  await signOut();
   assert.equal((await entered).status(), 200);
-  await heading("Agents").waitFor();
+  await inside();
 
   await account();
   await button("Rename laptop").click();
@@ -101,7 +109,7 @@ await scenario(async (page) => {
 
   // The device still has its half, and signs; nobody is let in by it.
   await device.consents(false);
-  await button("Sign out").click();
+  await signOut();
   await button("Sign in with a passkey").waitFor();
   await device.consents(true);
   await button("Sign in with a passkey").click();
@@ -110,7 +118,7 @@ await scenario(async (page) => {
   await page.getByLabel("E-mail address").first().fill("ada@example.com");
   await page.getByLabel("Password", { exact: true }).first().fill(PASSWORD);
   await button("Sign in").click();
-  await heading("Agents").waitFor();
+  await inside();
 
   // Signed in by a link, nobody has shown who they are: the password or the passkey is asked for.
   await account();

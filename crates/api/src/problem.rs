@@ -24,7 +24,7 @@ pub struct Problem {
 }
 
 macro_rules! codes {
-    ($($variant:ident = $code:literal, $status:literal, $title:literal;)*) => {
+    ($($variant:ident = $code:tt, $status:literal, $title:literal;)*) => {
         /// Every code that the API answers; each has a page in docs/errors.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         pub enum ErrorCode {

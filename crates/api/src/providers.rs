@@ -69,4 +69,7 @@ pub struct ProviderTest {
     /// What came of it, and what to do when it failed.
     pub detail: String,
     pub duration_ms: u64,
+    /// The models that it lists, without the provider's name: at most 500, and empty where it tells none.
+    #[serde(default)]
+    pub models: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 macro_rules! scopes {
-    ($($variant:ident = $name:literal, $what:literal;)*) => {
+    ($($variant:ident = $name:tt, $what:literal;)*) => {
         /// One thing that may be done through the API. A request needs one of them, both of its member's role and,
         /// where a token speaks for the member, of the token.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]

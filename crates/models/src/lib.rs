@@ -46,6 +46,7 @@ mod failure;
 mod guard;
 mod ledger;
 pub mod limits;
+mod offered;
 mod price;
 mod record;
 mod relay;

@@ -10,6 +10,9 @@ pub const RESPONSE_BYTES: usize = 32 << 20;
 pub const EVENT_BYTES: usize = 1 << 20;
 /// How much of a provider's error is read.
 pub const ERROR_BYTES: usize = 64 << 10;
+/// How much of a provider's list of models is read, and how many names of it are kept.
+pub const LIST_BYTES: usize = 1 << 20;
+pub const MODELS_OFFERED: usize = 500;
 /// Calls under way from one sandbox.
 pub const CALLS_PER_SANDBOX: usize = 8;
 /// Requests to the provider that may follow the first, when that failed before its first byte.

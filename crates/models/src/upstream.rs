@@ -8,7 +8,10 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::{Failure, Outcome, Provider, call::ToProvider, limits, limits::Waits, record::Record, wire};
+use crate::{
+    Failure, Outcome, Provider, call::ToProvider, limits, limits::Waits, offered::offered, record::Record,
+    wire,
+};
 
 /// What a test of a provider found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct Verdict {
     pub ok: bool,
     /// A sentence, with the next step when it failed.
     pub detail: String,
+    /// The models that it lists, at most [`limits::MODELS_OFFERED`]; empty where it tells none.
+    pub models: Vec<String>,
 }
 
 pub(crate) fn client(waits: &Waits) -> Result<reqwest::Client, reqwest::Error> {
@@ -124,19 +129,8 @@ fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
 }
 
 /// What the provider said about its refusal, bounded; never with the key in it.
-async fn error_text(mut answer: reqwest::Response, provider: &Provider, waits: &Waits) -> String {
-    let mut read = Vec::new();
-    let all = async {
-        while let Ok(Some(piece)) = answer.chunk().await {
-            let room = limits::ERROR_BYTES.saturating_sub(read.len());
-            read.extend_from_slice(&piece[..piece.len().min(room)]);
-            if room <= piece.len() {
-                break;
-            }
-        }
-    };
-    // What came until then is enough.
-    let _ = timeout(waits.idle, all).await;
+async fn error_text(answer: reqwest::Response, provider: &Provider, waits: &Waits) -> String {
+    let read = beginning(answer, limits::ERROR_BYTES, waits).await;
     let said = serde_json::from_slice::<Value>(&read)
         .ok()
         .and_then(|value| wire::error_of(&value))
@@ -145,6 +139,23 @@ async fn error_text(mut answer: reqwest::Response, provider: &Provider, waits: &
         Some(key) => said.replace(key.expose(), "(the key)"),
         None => said,
     }
+}
+
+/// At most `most` bytes of an answer's body, and of those what comes in time.
+async fn beginning(mut answer: reqwest::Response, most: usize, waits: &Waits) -> Vec<u8> {
+    let mut read = Vec::new();
+    let all = async {
+        while let Ok(Some(piece)) = answer.chunk().await {
+            let room = most.saturating_sub(read.len());
+            read.extend_from_slice(&piece[..piece.len().min(room)]);
+            if room <= piece.len() {
+                break;
+            }
+        }
+    };
+    // What came until then is enough.
+    let _ = timeout(waits.idle, all).await;
+    read
 }
 
 /// What a refusal means to the sandbox, and whether it may pass by itself.
@@ -187,11 +198,16 @@ fn refusal(status: StatusCode, said: &str) -> (Failure, bool) {
 
 /// Asks for the list of models: the smallest call that needs the address and the key to be right.
 pub(crate) async fn test(client: &reqwest::Client, provider: &Provider, waits: &Waits) -> Verdict {
-    let failed = |detail: String| Verdict { ok: false, detail };
+    let failed = |detail: String| Verdict {
+        ok: false,
+        detail,
+        models: Vec::new(),
+    };
     if provider.kind == ProviderKind::Demo {
         return Verdict {
             ok: true,
             detail: "The demo answers by itself.".to_owned(),
+            models: vec!["demo".to_owned()],
         };
     }
     let url = provider.base_url.join(["models"]);
@@ -213,6 +229,7 @@ pub(crate) async fn test(client: &reqwest::Client, provider: &Provider, waits: &
                 _ => "It answers and takes the key.",
             }
             .to_owned(),
+            models: offered(&beginning(answer, limits::LIST_BYTES, waits).await),
         },
         Ok(Ok(answer)) => {
             let status = answer.status();

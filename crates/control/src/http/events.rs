@@ -42,6 +42,7 @@ struct Page {
     /// Events in the answer, 1 to 200; 50 when absent.
     limit: Option<u32>,
     /// `now`: only what has not happened yet.
+    #[param(inline)]
     from: Option<From>,
 }
 

@@ -1,4 +1,4 @@
-//! The public API and the small web page, as one router.
+//! The public API and the dashboard, as one router.
 //!
 //! Each file is one noun; a handler decodes, calls one operation, encodes. What is wrong leaves as a
 //! [`failure::Failure`] and becomes a problem in one place.
@@ -11,7 +11,7 @@ mod behind_edge;
 mod chat;
 pub(crate) mod cookie;
 mod cursor;
-mod device_page;
+mod dashboard;
 mod devices;
 mod events;
 mod exec;
@@ -170,7 +170,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .merge(ports::pages())
         .merge(health::routes())
         .merge(web::routes())
-        .merge(device_page::routes())
+        .merge(dashboard::routes())
         .fallback(async || Failure::not_found("There is nothing at this address."))
         .layer(middleware::from_fn_with_state(Arc::clone(&control), cookie::keep))
         .layer(middleware::from_fn_with_state(

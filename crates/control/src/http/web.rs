@@ -1,4 +1,4 @@
-//! The small page at `/`: a few embedded files that ask nobody else for anything.
+//! What holds for every page of ours, and the small style of those that are not the dashboard's.
 
 use axum::{
     Router,
@@ -8,58 +8,14 @@ use axum::{
 };
 
 /// Only our own files and our own API; no frames, no inline code, no forms to elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route(
-            "/",
-            get(async || file("text/html; charset=utf-8", include_str!("../web/index.html"))),
-        )
-        .route(
-            "/web/style.css",
-            get(async || file("text/css; charset=utf-8", include_str!("../web/style.css"))),
-        )
-        .route(
-            "/web/ask.js",
-            get(async || file("text/javascript; charset=utf-8", include_str!("../web/ask.js"))),
-        )
-        .route(
-            "/web/enter.js",
-            get(async || file("text/javascript; charset=utf-8", include_str!("../web/enter.js"))),
-        )
-        .route(
-            "/web/account.js",
-            get(async || {
-                file(
-                    "text/javascript; charset=utf-8",
-                    include_str!("../web/account.js"),
-                )
-            }),
-        )
-        .route(
-            "/web/passkeys.js",
-            get(async || {
-                file(
-                    "text/javascript; charset=utf-8",
-                    include_str!("../web/passkeys.js"),
-                )
-            }),
-        )
-        .route(
-            "/web/my-passkeys.js",
-            get(async || {
-                file(
-                    "text/javascript; charset=utf-8",
-                    include_str!("../web/my-passkeys.js"),
-                )
-            }),
-        )
-        .route(
-            "/web/app.js",
-            get(async || file("text/javascript; charset=utf-8", include_str!("../web/app.js"))),
-        )
+    Router::new().route(
+        "/web/style.css",
+        get(async || file("text/css; charset=utf-8", include_str!("../web/style.css"))),
+    )
 }
 
 pub(super) fn file(kind: &'static str, text: impl IntoResponse) -> Response {

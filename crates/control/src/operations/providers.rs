@@ -196,6 +196,7 @@ pub(crate) async fn test(control: &Control, caller: &Caller, name: &str) -> Answ
             ok: true,
             detail: "The demo is built in: it needs no key and answers by rote.".to_owned(),
             duration_ms: 0,
+            models: vec!["demo".to_owned()],
         });
     }
     let Some(found) = org.provider_for(None, name.clone()).await? else {
@@ -206,16 +207,18 @@ pub(crate) async fn test(control: &Control, caller: &Caller, name: &str) -> Answ
     let started = Instant::now();
     let verdict = tokio::time::timeout(TEST_WITHIN, control.models.test(&provider)).await;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (ok, detail) = match verdict {
-        Ok(verdict) => (verdict.ok, verdict.detail),
+    let (ok, detail, models) = match verdict {
+        Ok(verdict) => (verdict.ok, verdict.detail, verdict.models),
         Err(_) => (
             false,
             "The provider did not answer within 30 seconds. Check its address.".to_owned(),
+            Vec::new(),
         ),
     };
     Ok(ProviderTest {
         ok,
         detail,
         duration_ms,
+        models,
     })
 }

@@ -114,6 +114,7 @@ async fn a_test_of_a_provider_tells_a_good_key_from_a_bad_one() {
             .test(&provider(kind, &world.fake.origin(), KEY))
             .await;
         assert!(good.ok, "{kind}: {good:?}");
+        assert_eq!(good.models, ["m1"], "{kind}");
         let bad = world
             .models
             .test(&provider(kind, &world.fake.origin(), "bad-key"))
