@@ -9,6 +9,7 @@ mod audit;
 mod chat;
 pub mod client;
 mod devices;
+mod domains;
 mod events;
 mod files;
 mod members;
@@ -37,6 +38,7 @@ pub use devices::{
     ApproveDevice, AskForDevice, Device, DeviceAuthorization, DeviceCode, DeviceList, DeviceRequest,
     DeviceToken, TokenType, UserCode,
 };
+pub use domains::{DnsRecord, Domain, DomainList, DomainStatus, PutDomain};
 pub use events::{Event, EventList};
 pub use files::{Entry, EntryKind, EntryList, Exec, ExecResult, LogLine};
 pub use members::{

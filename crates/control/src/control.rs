@@ -14,6 +14,7 @@ use creel_store::Store;
 
 use crate::{
     OrgVaults, PublicUrl,
+    domains::Domains,
     edge::AgentUrls,
     http::failure::{Answer, Failure},
     issuers::Issuers,
@@ -52,6 +53,7 @@ pub(crate) struct Control {
     pub(crate) mailer: Mailer,
     pub(crate) public_url: PublicUrl,
     pub(crate) agent_urls: AgentUrls,
+    pub(crate) domains: Domains,
     pub(crate) sign_up: SignUpMode,
     pub(crate) signing: Signing,
     pub(crate) issuers: Issuers,

@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     BadAgentDomain, BadPublicUrl, Control, OrgVaults, PublicUrl, SignUpMode,
+    domains::{self, Domains, TxtLookup},
     edge::{self, AgentUrls, Names},
     housekeeping,
     http::{self, failure::Failure},
@@ -54,6 +55,8 @@ pub struct Options {
     pub vaults: Arc<OrgVaults>,
     /// Older entries of audit trails are removed; none: they are kept.
     pub audit_retention_days: Option<u32>,
+    /// Who knows what stands in DNS.
+    pub dns: Arc<dyn TxtLookup>,
 }
 
 /// How people get in, and how mail reaches them.
@@ -176,6 +179,7 @@ impl Service {
             rates,
             vaults,
             audit_retention_days,
+            dns,
         } = options;
         let first = store.platform().first_owner().await?;
         let http = fetch::client().map_err(|error| Error::Refused(error.to_string()))?;
@@ -205,6 +209,7 @@ impl Service {
             mailer,
             public_url,
             agent_urls,
+            domains: Domains::new(dns),
             sign_up: people.sign_up,
             turns,
             store,
@@ -263,6 +268,7 @@ impl Service {
             AbortOnDropHandle::new(tokio::spawn(reconcile::run(Arc::clone(&control)))),
         );
         let scheduler = AbortOnDropHandle::new(tokio::spawn(scheduler::run(Arc::clone(&control))));
+        let domains = AbortOnDropHandle::new(tokio::spawn(domains::run(Arc::clone(&control))));
         let mails: Vec<_> = (0..SENDERS)
             .map(|_| AbortOnDropHandle::new(tokio::spawn(mail::run(Arc::clone(&control)))))
             .collect();
@@ -283,6 +289,7 @@ impl Service {
             ended = edge => ended_early("what the edge asks", ended)?,
             ended = reconciler => ended_early("the reconciler", ended)?,
             ended = scheduler => ended_early("the scheduler", ended)?,
+            ended = domains => ended_early("the check of domains", ended)?,
             (ended, ..) = futures_util::future::select_all(mails) => ended_early("the sender of mails", ended)?,
         }
         control.turns.drain().await;

@@ -44,6 +44,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     12 "0012_inbox",
     13 "0013_edge",
     14 "0014_schedules",
+    15 "0015_domains",
 ];
 
 /// The schema version that this Creel brings.

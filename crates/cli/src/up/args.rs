@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use creel_domain::Rates;
 
-use super::{edge::EdgeArgs, issuer::IssuerArgs, keys::KeysArgs, people::PeopleArgs};
+use super::{edge::EdgeArgs, issuer::IssuerArgs, keys::KeysArgs, names::DnsArgs, people::PeopleArgs};
 
 pub(crate) const DEFAULT_DATA: &str = "/var/lib/creel";
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7300";
@@ -36,6 +36,8 @@ pub(crate) struct UpArgs {
     pub(crate) database: Option<String>,
     #[command(flatten)]
     pub(crate) edge: EdgeArgs,
+    #[command(flatten)]
+    pub(crate) dns: DnsArgs,
     #[command(flatten)]
     pub(crate) people: PeopleArgs,
     #[command(flatten)]
@@ -189,6 +191,8 @@ pub(crate) struct ControlArgs {
     pub(crate) address: SocketAddr,
     #[arg(long)]
     pub(crate) agent_domain: Option<String>,
+    #[command(flatten)]
+    pub(crate) dns: DnsArgs,
     #[command(flatten)]
     pub(crate) bounds: Bounds,
     #[arg(long)]

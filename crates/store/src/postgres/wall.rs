@@ -72,6 +72,8 @@ const PLATFORM: &[(&str, &str)] = &[
     ("agents", "SELECT"),
     // Which agent a name belongs to says whose rows to look at.
     ("hosts", "SELECT"),
+    // Whose domains are to be looked at again.
+    ("domains", "SELECT"),
     ("turns", "SELECT"),
     // The scheduler looks whose time has come.
     ("schedules", "SELECT"),
