@@ -1,6 +1,7 @@
 //! What a user lives through, over the real binaries.
 
 mod conversation;
+mod domains;
 mod edge;
 mod guest;
 mod input;
