@@ -2,6 +2,7 @@
 
 mod conversation;
 mod dashboard;
+mod domains;
 mod edge;
 mod guest;
 mod input;
