@@ -29,6 +29,8 @@ pub struct Platform {
     /// Where its state is, if not in its data directory.
     database: Option<PostgresDatabase>,
     directory: TempDir,
+    /// As `creel up --spares` is told.
+    spares: &'static str,
     provider: FakeProvider,
     parent: Option<Child>,
     client: Client,
@@ -38,15 +40,23 @@ pub struct Platform {
 impl Platform {
     /// None, with a sentence on stderr, where scenarios cannot run.
     pub async fn start() -> Option<Self> {
-        Self::start_on(|| None).await
+        Self::start_on(|| None, "none").await
+    }
+
+    /// The same, with sandboxes kept ready, as `lite=2`.
+    pub async fn start_with_spares(sizes: &'static str) -> Option<Self> {
+        Self::start_on(|| None, sizes).await
     }
 
     /// The same, with its state on a PostgreSQL server of its own.
     pub async fn start_on_postgres() -> Option<Self> {
-        Self::start_on(|| Some(PostgresDatabase::fresh())).await
+        Self::start_on(|| Some(PostgresDatabase::fresh()), "none").await
     }
 
-    async fn start_on(database: impl FnOnce() -> Option<PostgresDatabase>) -> Option<Self> {
+    async fn start_on(
+        database: impl FnOnce() -> Option<PostgresDatabase>,
+        spares: &'static str,
+    ) -> Option<Self> {
         let named = |name| std::env::var_os(name).map(PathBuf::from);
         let (Some(bin), Some(images), Some(_bridge)) = (
             named("CREEL_BIN"),
@@ -67,6 +77,7 @@ impl Platform {
             images,
             database: database(),
             directory,
+            spares,
             provider: FakeProvider::start().await.expect("a provider"),
             parent: None,
             client: Client::new("http://127.0.0.1:1", None).expect("a client"),
@@ -114,6 +125,8 @@ impl Platform {
                 "--no-image-build",
                 "--rate-limit",
                 "off",
+                "--spares",
+                self.spares,
                 "--images",
                 &images,
                 "--listen",
