@@ -102,6 +102,8 @@ impl Platform {
         command
             .env("XDG_CONFIG_HOME", self.directory.path().join("config"))
             .env("CREEL_DATA", self.data())
+            // Unless a scenario is about them.
+            .env("CREEL_SPARES", "none")
             .env_remove("CREEL_URL")
             .env_remove("CREEL_TOKEN")
             .env_remove("SUDO_UID")

@@ -59,7 +59,9 @@ pub use people::{
     SignInResult, SignOutEverywhere, SignUp, SignUpMode, SignedIn, SwitchOrg, TotpEnrolment, VerifyEmail,
     WantedToken,
 };
-pub use platform::{Host, HostPaging, Identity, Image, ImageList, ImageProgress, SignInLink, Version};
+pub use platform::{
+    Host, HostPaging, HostSpares, Identity, Image, ImageList, ImageProgress, SignInLink, Version,
+};
 pub use ports::{CreateShareLink, NewShareLink, Port, PortList, PublishPort, ShareLink, ShareLinkList};
 pub use problem::{ErrorCode, Problem};
 pub use providers::{AddProvider, Provider, ProviderList, ProviderTest};

@@ -26,6 +26,7 @@ use crate::{
     rest::{Activity, Wakes},
     sightings::Sightings,
     signing::Signing,
+    spares::Spares,
     sso::Sso,
     turns::Turns,
     uplink::Ledger,
@@ -60,6 +61,7 @@ pub(crate) struct Control {
     pub(crate) sso: Sso,
     pub(crate) limits: Limits,
     pub(crate) refusals: Refusals,
+    pub(crate) spares: Spares,
     /// The scheduler has something new to look at.
     pub(crate) schedules_nudge: tokio::sync::Notify,
     /// Something about keys is to be done.

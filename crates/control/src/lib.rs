@@ -6,6 +6,7 @@
 //! reconcile ◀─────────────┘            brings sandboxes there, through the supervisor
 //! rest                                 puts to rest what nobody needs, wakes what somebody does
 //! scheduler                            what the clock says, to agents
+//! spares                               sandboxes made ahead of need
 //! turns ─▶ bridge                      messages to their end, through crashes
 //! domains                              owners' own names, proven in DNS
 //! edge                                 who may come to an agent's ports, and leases that keep it awake
@@ -42,6 +43,7 @@ mod scheduler;
 mod service;
 mod sightings;
 mod signing;
+mod spares;
 mod sso;
 #[cfg(test)]
 mod tests;

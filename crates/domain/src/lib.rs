@@ -26,6 +26,7 @@ mod sandbox;
 mod schedule;
 mod secret;
 mod session;
+mod spare;
 mod sso;
 mod turn;
 
@@ -59,5 +60,6 @@ pub use schedule::{
 };
 pub use secret::{BadSecretName, BadTransitKey, SecretName, TransitKey};
 pub use session::{BadSessionName, SessionName};
+pub use spare::{BadSparePool, MAX_SPARES, Spare, SparePool, SpareState, SpareStep, next_spare_step};
 pub use sso::{SsoKind, SsoNewcomers};
 pub use turn::{ToolRecord, Turn, TurnEvent, TurnFailure, TurnStatus};

@@ -43,6 +43,7 @@ mod second_factor;
 mod secrets;
 mod share_links;
 mod signing;
+mod spares;
 mod sqlite;
 mod sso;
 mod store;

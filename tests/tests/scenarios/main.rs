@@ -12,4 +12,5 @@ mod openclaw_page;
 mod passkeys;
 mod rest;
 mod schedules;
+mod spares;
 mod sso;

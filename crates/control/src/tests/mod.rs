@@ -27,6 +27,7 @@ mod rest;
 mod schedules;
 mod secrets;
 mod sign_in;
+mod spares;
 mod uplink;
 mod vault;
 mod wall;
@@ -46,7 +47,7 @@ use axum::{
 };
 use creel_api::Agent;
 use creel_daemon::{Clock, Shutdown};
-use creel_domain::{Deadlines, SandboxId};
+use creel_domain::{Deadlines, SandboxId, SparePool};
 use creel_protocol::{Layout, Supervisor};
 use creel_store::{Address, MasterKey, MasterKeys, Store};
 use creel_testkit::{CrashPoints, FakeBridges, FakeSupervisor, PostgresDatabase};
@@ -117,6 +118,8 @@ pub(crate) struct World {
     pub(crate) rates: Option<creel_domain::Rates>,
     /// What stands in DNS, from the next start on.
     pub(crate) dns: Arc<dyn crate::TxtLookup>,
+    /// How many sandboxes are kept ready, from the next start on.
+    pub(crate) spares: SparePool,
     /// While it is open, tokio's own idea of when time may go by is overruled.
     _time: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -220,6 +223,7 @@ impl World {
             token: String::new(),
             rates: None,
             dns: Arc::new(NothingInDns),
+            spares: SparePool::default(),
             _time: None,
         }
     }
@@ -246,6 +250,7 @@ impl World {
             vaults: Arc::clone(&self.vaults),
             audit_retention_days: Some(400),
             dns: Arc::clone(&self.dns),
+            spares: self.spares,
         })
         .await
         .expect("a service");
