@@ -68,7 +68,7 @@ await scenario(async (page) => {
 
   // Files: up, down byte for byte, edited, moved, deleted.
   await panel("Sandbox");
-  await page.getByRole("region", { name: "Files in ." }).or(page.getByText("This folder is empty")).first().waitFor();
+  await page.getByRole("group", { name: "Files in ." }).or(page.getByText("This folder is empty")).first().waitFor();
   await page.getByLabel("Files to upload").setInputFiles({ name: "picture.bin", mimeType: "application/octet-stream", buffer: BYTES });
   const row = (name) => page.getByRole("row", { name: new RegExp(name.replaceAll(".", "\\.")) });
   await row("picture.bin").waitFor();
