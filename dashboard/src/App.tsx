@@ -7,6 +7,7 @@ import { meQuery, useMe } from "./api/queries";
 import { acceptKept } from "./enter/invitation";
 import { Enter } from "./enter/Enter";
 import { type Asked, asked } from "./enter/links";
+import { Failed } from "./Failed";
 import { match, navigate, usePath } from "./lib/router";
 import { SECTIONS } from "./shell/pages";
 import { Shell } from "./shell/Shell";
@@ -87,11 +88,11 @@ function Inside() {
   const place = SECTIONS.flatMap(({ places }) => places).find(({ href }) => href === path);
   const Placed = PLACES[path];
   if (place && Placed) {
-    return <Shell>{me.may(place.needs) ? <Suspense fallback={<Coming />}><Placed key={me.org} /></Suspense> : <NotAllowed name={place.name} />}</Shell>;
+    return <Shell>{me.may(place.needs) ? <Failed key={path}><Suspense fallback={<Coming />}><Placed key={me.org} /></Suspense></Failed> : <NotAllowed name={place.name} />}</Shell>;
   }
   for (const [pattern, Shown] of ROUTES) {
     const params = match(pattern, path);
-    if (params) return <Shell><Suspense fallback={<Coming />}><Shown key={me.org} {...params} /></Suspense></Shell>;
+    if (params) return <Shell><Failed key={params.agent ?? path}><Suspense fallback={<Coming />}><Shown key={me.org} {...params} /></Suspense></Failed></Shell>;
   }
   return <Shell>{path === "/" ? <Coming /> : <Nothing />}</Shell>;
 }

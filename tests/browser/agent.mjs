@@ -33,6 +33,7 @@ await scenario(async (page) => {
   await dialog.getByText("Its files stay.").waitFor();
   await look(page, "overview-stop");
   await dialog.getByRole("button", { name: "Stop it" }).click();
+  await dialog.waitFor({ state: "detached" });
   await state.getByText("Stopped").waitFor();
 
   // What needs a sandbox says that there is none.
@@ -102,6 +103,8 @@ await scenario(async (page) => {
   await page.getByRole("button", { name: "More for picture.bin" }).click();
   await page.getByRole("menuitem", { name: "Delete" }).click();
   await dialog.getByRole("button", { name: "Delete it" }).click();
+  // Behind a dialog nothing is there for whoever goes by roles.
+  await dialog.waitFor({ state: "detached" });
   await row("picture.bin").waitFor({ state: "detached" });
 
   // A terminal that is one: it is typed into, knows its size, and sees the same files.

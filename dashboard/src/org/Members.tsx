@@ -37,7 +37,7 @@ function Invite({ onClose }: { onClose: () => void }) {
     await client.invalidateQueries({ queryKey: ["invitations"] });
   });
   return (
-    <Dialog open onClose={onClose} title="Invite somebody">
+    <Dialog open onClose={onClose} title="Invite somebody" firm={made !== null}>
       {made
         ? (
           <div className="grid gap-3 p-4">

@@ -31,7 +31,7 @@ function New({ onClose }: { onClose: () => void }) {
     await client.invalidateQueries({ queryKey: ["tokens"] });
   });
   return (
-    <Dialog open onClose={onClose} title="New token">
+    <Dialog open onClose={onClose} title="New token" firm={secret !== null}>
       {secret
         ? <div className="grid gap-3 p-4"><p>Keep it: it is shown this once.</p><Copy text={secret} label="Token" /><div className="flex justify-end"><Button onClick={onClose}>Done</Button></div></div>
         : (
