@@ -85,23 +85,31 @@ install_npm() {
   printf '%s\n' "$2"
 }
 
-# Builds the dashboard into dashboard/dist/web, where the build of control finds it, in a directory that outlives the checkout.
-# Does nothing when its sources are those of the last time.
+# Puts the dashboard's sources and what they need into the directory $1, which outlives the checkout.
+copy_dashboard() {
+  local name
+  install_npm dashboard "$1/dashboard" >/dev/null
+  # The description of the API is a source: the client's types are made from it.
+  mkdir -p "$1/openapi"
+  cp openapi/public.json "$1/openapi/public.json"
+  for name in src public scripts; do
+    rm -rf "$1/dashboard/$name"
+    cp -r "dashboard/$name" "$1/dashboard/$name"
+  done
+  cp dashboard/{index.html,tsconfig.json,vite.config.ts,vitest.config.ts} "$1/dashboard"
+}
+
+# Builds the dashboard into dashboard/dist/web, where the build of control finds it. Does nothing when its sources are those of
+# the last time.
 build_dashboard() {
-  local place=${CREEL_DASHBOARD:-/var/cache/creel-ci/dashboard} name
+  local place=${CREEL_DASHBOARD:-/var/cache/creel-ci/dashboard} sources
   mkdir -p "$place"
   (
     # One at a time: several checkouts share it.
     flock 9
-    install_npm dashboard "$place/dashboard" >/dev/null
-    # The description of the API is a source: the client's types are made from it.
-    mkdir -p "$place/openapi"
-    cp openapi/public.json "$place/openapi/public.json"
-    for name in src public scripts; do rm -rf "$place/dashboard/$name"; cp -r "dashboard/$name" "$place/dashboard/$name"; done
-    cp dashboard/{index.html,tsconfig.json,vite.config.ts,vitest.config.ts} "$place/dashboard"
-    local sources
-    sources=$(cd "$place" && find openapi dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f ! -name built -print0 |
-      sort -z | xargs -0 sha256sum | sha256sum)
+    copy_dashboard "$place"
+    sources=$(cd "$place" && find openapi dashboard \( -path dashboard/node_modules -o -path dashboard/dist \) -prune -o \
+      -type f ! -name built -print0 | sort -z | xargs -0 sha256sum | sha256sum)
     if [ "$(cat "$place/dashboard/built" 2>/dev/null)" != "$sources" ]; then
       say 'Building the dashboard'
       (cd "$place/dashboard" && npm run --silent build >&2)
@@ -117,10 +125,15 @@ build_dashboard() {
 
 # Whether the client's types are those of the API's description, and the dashboard's own tests pass.
 check_dashboard() {
-  local place=${CREEL_DASHBOARD:-/var/cache/creel-ci/dashboard}/dashboard
-  (cd "$place" && npm run --silent api >&2 && npm test --silent >&2) || return 1
-  cmp --quiet "$place/src/api/schema.d.ts" dashboard/src/api/schema.d.ts ||
-    { say 'error: dashboard/src/api/schema.d.ts is not what openapi/public.json says: run `npm run api` in dashboard/'; return 1; }
+  local place=${CREEL_DASHBOARD:-/var/cache/creel-ci/dashboard}
+  (
+    flock 9
+    copy_dashboard "$place" || exit 1
+    cd "$place/dashboard" && npm test --silent >&2 && npm run --silent api >&2 || exit 1
+    cmp --quiet src/api/schema.d.ts "$OLDPWD/dashboard/src/api/schema.d.ts" && exit
+    say 'error: dashboard/src/api/schema.d.ts is not what openapi/public.json says: run `npm run api` in dashboard/'
+    exit 1
+  ) 9>"$place/lock"
 }
 
 # A real identity provider for the sign-in scenario. Prints where it is.

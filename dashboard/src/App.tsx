@@ -7,7 +7,9 @@ import { meQuery, useMe } from "./api/queries";
 import { acceptKept } from "./enter/invitation";
 import { Enter } from "./enter/Enter";
 import { type Asked, asked } from "./enter/links";
+import { Failed } from "./Failed";
 import { match, navigate, usePath } from "./lib/router";
+import { SECTIONS } from "./shell/pages";
 import { Shell } from "./shell/Shell";
 import { Empty, Lines, LinkButton, Page } from "./ui/basics";
 import { Agents } from "./agents/Agents";
@@ -19,6 +21,20 @@ const New = page(async () => (await import("./agents/New")).New);
 const Account = page(async () => (await import("./account/Account")).Account);
 const Device = page(async () => (await import("./account/Device")).Device);
 const Agent = page(async () => (await import("./agents/Agent")).AgentPage as ComponentType<Params>);
+
+/** What the navigation leads to; each is there for whoever has the right that its entry names. */
+const PLACES: Record<string, ComponentType<Params>> = {
+  "/org/members": page(async () => (await import("./org/Members")).Members),
+  "/org/models": page(async () => (await import("./org/Providers")).Providers),
+  "/org/tokens": page(async () => (await import("./org/Tokens")).Tokens),
+  "/org/usage": page(async () => (await import("./org/Usage")).Usage),
+  "/org/audit": page(async () => (await import("./org/Audit")).Audit),
+  "/operator/host": page(async () => (await import("./operator/Host")).Host),
+  "/operator/orgs": page(async () => (await import("./operator/Orgs")).Orgs),
+  "/operator/models": page(async () => (await import("./operator/PlatformModels")).PlatformModels),
+  "/operator/sign-in": page(async () => (await import("./operator/SignIn")).SignInProviders),
+  "/operator/operators": page(async () => (await import("./operator/Operators")).Operators),
+};
 
 /** The first that fits is shown. */
 const ROUTES: [string, ComponentType<Params>][] = [
@@ -41,6 +57,17 @@ function Nothing() {
   );
 }
 
+function NotAllowed({ name }: { name: string }) {
+  const me = useMe();
+  return (
+    <Page title={name}>
+      <Empty title="Your role does not reach this" action={<LinkButton href="/agents">Go to the agents</LinkButton>}>
+        You are {me.role} of {me.org_name}. Ask an owner or admin of the org for another role.
+      </Empty>
+    </Page>
+  );
+}
+
 /** Of the height of a page, so that nothing moves when it comes. */
 function Coming() {
   return (
@@ -58,9 +85,14 @@ function Inside() {
     if (path === "/") navigate("/agents", { replace: true });
   }, [path]);
   useEffect(() => void acceptKept().catch(() => {}), []);
+  const place = SECTIONS.flatMap(({ places }) => places).find(({ href }) => href === path);
+  const Placed = PLACES[path];
+  if (place && Placed) {
+    return <Shell>{me.may(place.needs) ? <Failed key={path}><Suspense fallback={<Coming />}><Placed key={me.org} /></Suspense></Failed> : <NotAllowed name={place.name} />}</Shell>;
+  }
   for (const [pattern, Shown] of ROUTES) {
     const params = match(pattern, path);
-    if (params) return <Shell><Suspense fallback={<Coming />}><Shown key={me.org} {...params} /></Suspense></Shell>;
+    if (params) return <Shell><Failed key={params.agent ?? path}><Suspense fallback={<Coming />}><Shown key={me.org} {...params} /></Suspense></Failed></Shell>;
   }
   return <Shell>{path === "/" ? <Coming /> : <Nothing />}</Shell>;
 }

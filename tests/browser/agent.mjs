@@ -33,6 +33,7 @@ await scenario(async (page) => {
   await dialog.getByText("Its files stay.").waitFor();
   await look(page, "overview-stop");
   await dialog.getByRole("button", { name: "Stop it" }).click();
+  await dialog.waitFor({ state: "detached" });
   await state.getByText("Stopped").waitFor();
 
   // What needs a sandbox says that there is none.
@@ -68,7 +69,7 @@ await scenario(async (page) => {
 
   // Files: up, down byte for byte, edited, moved, deleted.
   await panel("Sandbox");
-  await page.getByRole("region", { name: "Files in ." }).or(page.getByText("This folder is empty")).first().waitFor();
+  await page.getByRole("group", { name: "Files in ." }).or(page.getByText("This folder is empty")).first().waitFor();
   await page.getByLabel("Files to upload").setInputFiles({ name: "picture.bin", mimeType: "application/octet-stream", buffer: BYTES });
   const row = (name) => page.getByRole("row", { name: new RegExp(name.replaceAll(".", "\\.")) });
   await row("picture.bin").waitFor();
@@ -102,6 +103,8 @@ await scenario(async (page) => {
   await page.getByRole("button", { name: "More for picture.bin" }).click();
   await page.getByRole("menuitem", { name: "Delete" }).click();
   await dialog.getByRole("button", { name: "Delete it" }).click();
+  // Behind a dialog nothing is there for whoever goes by roles.
+  await dialog.waitFor({ state: "detached" });
   await row("picture.bin").waitFor({ state: "detached" });
 
   // A terminal that is one: it is typed into, knows its size, and sees the same files.

@@ -1,10 +1,13 @@
 //! A real browser in front of the real page: scripts in `tests/browser`, each over a Creel of its own.
 
-use std::{path::Path, process::Stdio};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
-use crate::{DEADLINE, Platform};
+use crate::Platform;
+
+/// A whole script: each of its own waits is shorter. Looking at every page in four ways takes two cores half a minute alone.
+const SCRIPT_WITHIN: Duration = Duration::from_secs(270);
 
 impl Platform {
     /// Runs a script of `tests/browser` and fails with what the page said. Without `CREEL_BROWSER`, where `script/test`
@@ -24,7 +27,7 @@ impl Platform {
             // The browser hears of it by the end of its pipe.
             .kill_on_drop(true)
             .output();
-        let ended = timeout(DEADLINE, run)
+        let ended = timeout(SCRIPT_WITHIN, run)
             .await
             .expect("it ends in time")
             .expect("node runs");

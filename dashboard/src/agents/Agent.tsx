@@ -7,6 +7,7 @@ import type { Schemas, Scope } from "../api/client";
 import { Trouble } from "../api/client";
 import { agentQuery, useMe } from "../api/queries";
 import { Chat } from "../chat/Chat";
+import { Failed } from "../Failed";
 import { Link } from "../lib/router";
 import { cx, Empty, Lines, LinkButton, Notice, Page } from "../ui/basics";
 import { StateLine } from "./state";
@@ -44,8 +45,8 @@ export function AgentPage({ agent: name = "", panel: open = "", rest }: { agent?
   const me = useMe();
   const query = useQuery(agentQuery(name));
   const shown = PANELS.find((one) => one.key === open && me.may(one.needs));
-  if (query.error && !query.data) {
-    const gone = query.error instanceof Trouble && query.error.status === 404;
+  const gone = query.error instanceof Trouble && query.error.status === 404;
+  if (query.error && (gone || !query.data)) {
     return (
       <Page title={name}>
         {gone
@@ -67,7 +68,7 @@ export function AgentPage({ agent: name = "", panel: open = "", rest }: { agent?
       </div>
       {!shown && <Empty title="There is no such panel" action={<LinkButton href={`/agents/${name}`}>Go to the overview</LinkButton>} />}
       {shown && !agent && <Lines />}
-      {agent && Shown && <Suspense fallback={<Lines rows={6} />}><Shown agent={agent} rest={rest} /></Suspense>}
+      {agent && Shown && <Failed key={open}><Suspense fallback={<Lines rows={6} />}><Shown agent={agent} rest={rest} /></Suspense></Failed>}
     </div>
   );
 }

@@ -6,8 +6,22 @@ import type { Schemas } from "./client";
 import { agentsQuery, client } from "./queries";
 
 const KINDS = ["agent.created", "agent.changed", "agent.state", "agent.deleted", "turn.started", "turn.finished", "provider.added", "provider.removed", "message"];
+/** A page that nobody looks at gives its stream up after so long: browsers keep only a few connections for all tabs of an address. */
+const UNSEEN_MS = 10_000;
 /** How long a lost stream waits before it is asked for again, at most. */
 const MOST_MS = 10_000;
+
+/** Changes of agents come in bursts: what is asked after one serves for those within this time. */
+const TOGETHER_MS = 300;
+let asking: ReturnType<typeof setTimeout> | undefined;
+
+/** An answer that was under way when an event came may be older than the event, so it is asked once more. */
+function askForAgents() {
+  asking ??= setTimeout(() => {
+    asking = undefined;
+    old("agents");
+  }, TOGETHER_MS);
+}
 
 const old = (...queryKey: unknown[]) => void client.invalidateQueries({ queryKey });
 
@@ -25,8 +39,9 @@ export function hear(event: Schemas["Event"]) {
     client.setQueryData(agentsQuery.queryKey, (all) => all?.map(with_));
     const known = name(event.subject);
     if (known) client.setQueryData(["agents", known], (one: Schemas["Agent"] | undefined) => one && with_(one));
+    askForAgents();
   } else if (noun === "agent") {
-    old("agents");
+    askForAgents();
   } else if (noun === "turn") {
     const known = name(data.agent);
     old("messages", ...(known ? [known] : []));
@@ -67,10 +82,21 @@ export function useLive(org: string): boolean {
         source.addEventListener(kind, (message) => hear(JSON.parse(message.data) as Schemas["Event"]));
       }
     };
-    open();
-    return () => {
+    const close = () => {
       clearTimeout(timer);
       source?.close();
+      source = null;
+    };
+    const seen = () => {
+      clearTimeout(timer);
+      if (document.visibilityState === "hidden") timer = setTimeout(close, UNSEEN_MS);
+      else if (!source || source.readyState === EventSource.CLOSED) open();
+    };
+    open();
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      document.removeEventListener("visibilitychange", seen);
+      close();
     };
   }, [org]);
   return connected;

@@ -7,6 +7,7 @@ import { api, type Schemas, take, Trouble } from "../api/client";
 import { client, sessionsQuery, useMe } from "../api/queries";
 import { StateLine } from "../agents/state";
 import { ago } from "../lib/format";
+import { freshKey } from "../lib/key";
 import { navigate } from "../lib/router";
 import { useAct, useNow } from "../lib/use";
 import { Button, Empty, Notice } from "../ui/basics";
@@ -14,14 +15,14 @@ import { Icon } from "../ui/icons";
 import { Menu, MenuItem, MenuLine } from "../ui/menu";
 import { Composer } from "./Composer";
 import { begun, messagesQuery } from "./messages";
-import { KeptSaid, LiveSaid, UserSaid } from "./Said";
+import { AgentSaid, UserSaid } from "./Said";
 import { Starting } from "./Starting";
 
 /** A message is sent again under the same key, so that it is one turn. */
 const TRIES = 6;
 
 async function send(agent: string, session: string, message: string): Promise<Schemas["Turn"]> {
-  const key = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
+  const key = freshKey();
   for (let tries = 0; ; tries += 1) {
     try {
       const asked = api.POST("/v1/agents/{agent}/chat", {
@@ -103,10 +104,10 @@ export function Chat({ agent, session }: { agent: Schemas["Agent"]; session: str
   const items = (messages.data?.pages ?? []).toReversed().flatMap((page) => page.items);
   const running = items.find((message) => message.state === "running")?.turn ?? null;
   const lastTurn = items.at(-1)?.turn;
-  const refresh = () => {
+  const refresh = useCallback(() => {
     void client.invalidateQueries({ queryKey: ["messages", name, session] });
     void client.invalidateQueries({ queryKey: ["sessions", name] });
-  };
+  }, [name, session]);
   const say = useAct(async () => {
     const message = text;
     setText("");
@@ -126,12 +127,14 @@ export function Chat({ agent, session }: { agent: Schemas["Agent"]; session: str
     await take(api.DELETE("/v1/agents/{agent}/turns/{turn}", { params: { path: { agent: name, turn } } }));
   });
   const retry = useAct(async (turn: string) => {
-    const key = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
+    const key = freshKey();
     const again = await take(api.POST("/v1/agents/{agent}/turns/{turn}/retry", { params: { path: { agent: name, turn }, header: { "Idempotency-Key": key } } }));
     begun(name, session, again);
     jump();
     refresh();
   });
+  const { run: runRetry } = retry;
+  const again = useCallback(() => void (lastTurn && runRetry(lastTurn)), [lastTurn, runRetry]);
   useLayoutEffect(follow, [items.length, pending, follow]);
   const older = async () => {
     const node = box.current;
@@ -162,8 +165,7 @@ export function Chat({ agent, session }: { agent: Schemas["Agent"]; session: str
           {items.map((message) => {
             const key = `${message.turn} ${message.role}`;
             if (message.role === "user") return <UserSaid key={key} text={message.text} at={message.at} />;
-            if (message.state === "running") return <LiveSaid key={key} agent={name} turn={message.turn} ended={refresh} grew={follow} />;
-            return <KeptSaid key={key} message={message} retry={may && message.turn === lastTurn ? () => void retry.run(message.turn) : undefined} />;
+            return <AgentSaid key={key} agent={name} message={message} ended={refresh} grew={follow} retry={may && message.turn === lastTurn ? again : undefined} />;
           })}
           {pending !== null && <UserSaid text={pending} pending />}
         </div>

@@ -1,6 +1,6 @@
 // One thing that was said, by a person or by the agent.
 
-import { lazy, memo, Suspense, useDeferredValue } from "react";
+import { lazy, memo, Suspense, useDeferredValue, useLayoutEffect } from "react";
 
 import type { Schemas } from "../api/client";
 import { moment } from "../lib/format";
@@ -52,7 +52,7 @@ function Shown({ answer, children, live }: { answer: Answer; children?: React.Re
   return (
     <div className="grid max-w-full gap-2 sm:max-w-[90%]" aria-busy={live || undefined}>
       <span className="sr-only">Agent: </span>
-      {answer.tools.map((tool) => <ToolSaid key={tool.id} tool={tool} />)}
+      {answer.tools.map((tool, at) => <ToolSaid key={at} tool={tool} />)}
       {text && <Suspense fallback={<p className="whitespace-pre-wrap [overflow-wrap:anywhere]">{text}</p>}><Markdown text={text} /></Suspense>}
       {answer.state === "failed" && <Notice>{answer.failure?.message ?? "The turn failed."}</Notice>}
       {answer.state === "cancelled" && <p className="text-soft">Stopped.</p>}
@@ -67,23 +67,26 @@ const Dots = () => (
   </span>
 );
 
-/** An answer that is still being given. */
-export function LiveSaid({ agent, turn, ended, grew }: { agent: string; turn: string; ended: () => void; grew: (answer: Answer) => void }) {
-  const { answer, lost, trouble } = useTurn(agent, turn, ended);
-  grew(answer);
-  return (
-    <Shown answer={answer} live>
-      {!over(answer) && !lost && !trouble && <Dots />}
-      {lost && <p role="status" className="text-wait">The connection was lost. It is made again; the agent works on meanwhile.</p>}
-      {trouble && <Notice>{trouble}</Notice>}
-    </Shown>
-  );
+interface SaidProps {
+  agent: string;
+  message: Schemas["Message"];
+  ended: () => void;
+  grew: () => void;
+  retry?: () => void;
 }
 
-export const KeptSaid = memo(function KeptSaid({ message, retry }: { message: Schemas["Message"]; retry?: () => void }) {
-  const answer = kept(message);
+/** What the agent says: as it says it, and as it was kept. The same element throughout, so that what was unfolded stays so. */
+export const AgentSaid = memo(function AgentSaid({ agent, message, ended, grew, retry }: SaidProps) {
+  const running = message.state === "running";
+  const { answer: heard, lost, trouble } = useTurn(agent, running ? message.turn : null, ended);
+  const answer = running ? heard : kept(message);
+  useLayoutEffect(grew, [heard, grew]);
+  const atWork = running && !over(answer);
   return (
-    <Shown answer={answer}>
+    <Shown answer={answer} live={running}>
+      {atWork && !lost && !trouble && <Dots />}
+      {atWork && lost && <p role="status" className="text-wait">The connection was lost. It is made again; the agent works on meanwhile.</p>}
+      {running && trouble && <Notice>{trouble}</Notice>}
       {retry && (answer.state === "failed" || answer.state === "cancelled") && <p><Button onClick={retry}>Ask again</Button></p>}
     </Shown>
   );

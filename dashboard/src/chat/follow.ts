@@ -52,12 +52,13 @@ export interface Followed {
   trouble: string | null;
 }
 
-/** `ended` is called once, when it is over. */
-export function useTurn(agent: string, turn: string, ended: () => void): Followed {
+/** Of a turn that is under way; null: there is none to follow. `ended` is called once, when it is over. */
+export function useTurn(agent: string, turn: string | null, ended: () => void): Followed {
   const [state, setState] = useState<Followed>({ answer: NOTHING, lost: false, trouble: null });
   const latest = useRef(ended);
   latest.current = ended;
   useEffect(() => {
+    if (turn === null) return undefined;
     const abort = new AbortController();
     const tell = (answer: Answer) => setState((was) => ({ ...was, answer }));
     const lost = (is: boolean) => setState((was) => (was.lost === is ? was : { ...was, lost: is }));

@@ -20,6 +20,7 @@ const TITLES: Record<View, string> = {
   reset: "Choose a new password",
   "sign-up": "Sign up",
   finish: "Choose a name and a password",
+  join: "You are invited",
   verify: "Is this your address?",
   verified: "Your address is confirmed",
 };
@@ -190,7 +191,7 @@ function Reset({ code, show }: { code: string; show: (view: View, said?: string)
   );
 }
 
-function SignUp({ show }: { show: (view: View, said?: string) => void }) {
+function SignUp({ code, show }: { code: string; show: (view: View, said?: string) => void }) {
   const mode = useQuery(optionsQuery).data?.sign_up;
   const act = useAct(async ({ email = "", invitation = "" }: Fields) => {
     const code = invitation.trim();
@@ -203,7 +204,7 @@ function SignUp({ show }: { show: (view: View, said?: string) => void }) {
         {(trouble) => (
           <>
             <Field label="E-mail address" name="email" {...EMAIL} autoComplete="username" autoFocus trouble={trouble("email")} />
-            {mode !== "open" && <Field label="Code of your invitation" name="invitation" required={mode === "invite"} maxLength={256} autoComplete="off" autoCapitalize="none" spellCheck={false} trouble={trouble("invitation")} />}
+            {mode !== "open" && <Field label="Code of your invitation" name="invitation" required={mode === "invite"} defaultValue={code} maxLength={256} autoComplete="off" autoCapitalize="none" spellCheck={false} trouble={trouble("invitation")} />}
             <Button type="submit" kind="main" busy={act.busy}>Send me a link</Button>
           </>
         )}
@@ -213,12 +214,8 @@ function SignUp({ show }: { show: (view: View, said?: string) => void }) {
   );
 }
 
-function Finish({ code, invited, show }: { code: string; invited: boolean; show: (view: View, said?: string) => void }) {
-  const providers = useQuery(optionsQuery).data?.providers ?? [];
-  const act = useAct(async ({ name = "", password = "" }: Fields) => {
-    await take(api.POST("/v1/sign-up/confirm", { body: { code, name, password } }));
-    location.assign("/");
-  });
+/** Joining by an invitation with an account that there is, here or elsewhere. */
+function useJoin(code: string, show: (view: View, said?: string) => void) {
   // With an account elsewhere: the code goes along, and is kept in case the account is known here already.
   const join = useAct(async (name: string) => {
     const { url } = await take(api.POST("/v1/sign-in/with/{name}", { params: { path: { name } }, body: { invitation: code } }));
@@ -234,6 +231,33 @@ function Finish({ code, invited, show }: { code: string; invited: boolean; show:
       keep(code);
       show("sign-in", "Sign in, and you join the org.");
     }
+  });
+  return { join, have };
+}
+
+function Join({ code, show }: { code: string; show: (view: View, said?: string) => void }) {
+  const options = useQuery(optionsQuery).data;
+  const { join, have } = useJoin(code, show);
+  return (
+    <>
+      <p className="text-soft">Whoever sent you this link wants you in their org.</p>
+      <Button kind="main" busy={have.busy} onClick={() => void have.run()}>I have an account</Button>
+      {(options?.providers ?? []).map((provider) => (
+        <Button key={provider.name} busy={join.busy} onClick={() => void join.run(provider.name)}>Go in with {provider.label}</Button>
+      ))}
+      {options && options.sign_up !== "closed" && <Button onClick={() => show("sign-up")}>I am new here</Button>}
+      <Notice className="failure">{join.trouble ?? have.trouble}</Notice>
+      <p className="border-t border-line pt-3 text-xs text-soft">On a command line, <code>creel join</code> with the code at the end of the link does the same.</p>
+    </>
+  );
+}
+
+function Finish({ code, invited, show }: { code: string; invited: boolean; show: (view: View, said?: string) => void }) {
+  const providers = useQuery(optionsQuery).data?.providers ?? [];
+  const { join, have } = useJoin(code, show);
+  const act = useAct(async ({ name = "", password = "" }: Fields) => {
+    await take(api.POST("/v1/sign-up/confirm", { body: { code, name, password } }));
+    location.assign("/");
   });
   return (
     <>
@@ -271,6 +295,7 @@ export function Enter({ link }: { link: Asked }) {
     setView(link.view ?? "sign-in");
     if (link.view === "second-factor") setTicket(link.secret);
   }, [link]);
+  const invitation = link.view === "join" ? link.secret : "";
   const show = (next: View, sentence?: string) => {
     setView(next);
     setSaid(sentence ?? null);
@@ -290,8 +315,9 @@ export function Enter({ link }: { link: Asked }) {
         {view === "second-factor" && <SecondFactor ticket={ticket} to={link.to} show={show} />}
         {view === "forgotten" && <Forgotten show={show} />}
         {view === "reset" && <Reset code={link.secret} show={show} />}
-        {view === "sign-up" && <SignUp show={show} />}
+        {view === "sign-up" && <SignUp code={invitation} show={show} />}
         {view === "finish" && <Finish code={link.secret} invited={link.invited} show={show} />}
+        {view === "join" && <Join code={link.secret} show={show} />}
         {view === "verify" && <Verify code={link.secret} show={show} />}
         {view === "verified" && <p><a className="text-accent underline" href="/">Go to Creel</a></p>}
       </div>

@@ -2,7 +2,7 @@
 
 import { dropKept } from "./invitation";
 
-export type View = "sign-in" | "second-factor" | "forgotten" | "reset" | "sign-up" | "finish" | "verify" | "verified";
+export type View = "sign-in" | "second-factor" | "forgotten" | "reset" | "sign-up" | "finish" | "join" | "verify" | "verified";
 
 export interface Asked {
   /** Null: nothing but to be let in. */
@@ -15,7 +15,8 @@ export interface Asked {
   to: string | null;
 }
 
-const VIEWS: Record<string, View> = { reset: "reset", verify: "verify", "sign-up": "finish", invitation: "finish" };
+/** `invitation` is a code that came by mail, and shows whose address it is; `join` is one that somebody passed on. */
+const VIEWS: Record<string, View> = { reset: "reset", verify: "verify", "sign-up": "finish", invitation: "finish", join: "join" };
 
 /** Pure: what `hash` asks for. */
 export function read(hash: string): Asked {
@@ -25,7 +26,7 @@ export function read(hash: string): Asked {
   // To an agent's own page.
   const to = /^#to=([\w.~%-]+)$/.exec(hash);
   if (to) return { ...nothing, to: `/sign-in/page?to=${to[1]}` };
-  const [, what, secret] = /^#(reset|verify|sign-up|invitation)=([0-9a-f]+)$/.exec(hash) ?? [];
+  const [, what, secret] = /^#(reset|verify|sign-up|invitation|join)=([\w-]+)$/.exec(hash) ?? [];
   if (what && secret) return { ...nothing, view: VIEWS[what] ?? null, secret, invited: what === "invitation" };
   return nothing;
 }

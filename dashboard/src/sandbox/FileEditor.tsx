@@ -25,7 +25,7 @@ export function FileEditor({ agent, path, onClose }: { agent: string; path: stri
     if (await save.run()) onClose();
   };
   return (
-    <Dialog open onClose={onClose} title={path} className="w-[min(56rem,calc(100vw-1.5rem))]">
+    <Dialog open onClose={onClose} title={path} firm={edited !== null} className="w-[min(56rem,calc(100vw-1.5rem))]">
       <form className="grid gap-3 p-4" onSubmit={(event) => { event.preventDefault(); void send(); }}>
         {query.isPending && <Lines rows={6} />}
         {query.error && <Notice>{query.error.message}</Notice>}

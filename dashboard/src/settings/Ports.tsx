@@ -47,7 +47,7 @@ function Share({ agent, port, onClose }: { agent: string; port: number; onClose:
     await client.invalidateQueries({ queryKey: ["links", agent] });
   });
   return (
-    <Dialog open onClose={onClose} title={`Share port ${port}`}>
+    <Dialog open onClose={onClose} title={`Share port ${port}`} firm={url !== null}>
       {url
         ? <div className="grid gap-3 p-4"><p>Whoever has this link may come. It is shown once.</p><Copy text={url} label="Share link" /><div className="flex justify-end"><Button onClick={onClose}>Done</Button></div></div>
         : (

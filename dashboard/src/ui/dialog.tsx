@@ -14,15 +14,18 @@ interface DialogProps {
   children: ReactNode;
   className?: string;
   hideTitle?: boolean;
+  /** Only a button closes it: what it shows or holds would be lost by a slip. */
+  firm?: boolean;
 }
 
-export function Dialog({ open, onClose, title, children, className, hideTitle }: DialogProps) {
+export function Dialog({ open, onClose, title, children, className, hideTitle, firm }: DialogProps) {
+  const stay = (event: Event) => firm && event.preventDefault();
   return (
     <Radix.Root open={open} onOpenChange={(opens) => !opens && onClose()}>
       <Radix.Portal>
         <div className="fixed inset-0 z-40 bg-black/45" />
         <Radix.Content
-          aria-describedby={undefined}
+          aria-describedby={undefined} onInteractOutside={stay} onEscapeKeyDown={stay}
           className={cx("fixed left-1/2 top-[8vh] z-50 max-h-[84vh] w-[min(32rem,calc(100vw-1.5rem))] -translate-x-1/2 overflow-y-auto rounded-xl border border-line bg-panel shadow-xl", className)}
         >
           <Radix.Title className={hideTitle ? "sr-only" : "border-b border-line px-4 py-3 text-base font-semibold"}>{title}</Radix.Title>

@@ -18,7 +18,7 @@ export interface Column<T> {
 export function Table<T>({ label, columns, items, rowKey }: { label: string; columns: Column<T>[]; items: T[]; rowKey: (item: T) => string }) {
   const side = (column: Column<T>) => cx(column.end ? "text-right" : "text-left", column.wide && "hidden sm:table-cell");
   return (
-    <div className="relative overflow-x-auto" role="region" aria-label={label} tabIndex={0}>
+    <div className="relative overflow-x-auto" role="group" aria-label={label} tabIndex={0}>
       <table className="w-full border-collapse text-sm">
         <thead>
           <tr className="border-b border-line text-xs text-soft">

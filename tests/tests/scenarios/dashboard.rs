@@ -19,3 +19,12 @@ async fn everything_about_one_agent_is_done_in_its_panels() {
     platform.in_a_browser("agent").await;
     platform.end();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_org_and_the_platform_are_kept_and_a_viewer_changes_nothing() {
+    let Some(platform) = Platform::start().await else {
+        return;
+    };
+    platform.in_a_browser("org").await;
+    platform.end();
+}
