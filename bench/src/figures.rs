@@ -1,6 +1,8 @@
 //! The table.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result};
 
 pub(crate) fn head() {
     println!("{:<46} {:>10} {:>10} {:>8}", "what", "ours", "floor", "ratio");
@@ -63,4 +65,21 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// What processes have used of processors so far.
+pub(crate) fn cpu(pids: &[i32]) -> Result<Duration> {
+    let mut ticks = 0_u64;
+    for pid in pids {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let fields = stat.rsplit_once(')').context("a process")?.1;
+        let number = |at: usize| {
+            fields
+                .split_whitespace()
+                .nth(at)
+                .and_then(|text| text.parse::<u64>().ok())
+        };
+        ticks += number(11).unwrap_or(0) + number(12).unwrap_or(0);
+    }
+    Ok(Duration::from_millis(ticks * 10))
 }

@@ -1,10 +1,12 @@
-//! `just bench [start|memory|turn|wake|store]`: what Creel costs, as ratios to the least that anybody could pay for the same.
+//! `just bench [start|memory|turn|wake|edge|herd|store]`: what Creel costs, as ratios to the least that anybody could pay for the same.
 //!
 //! Machines are noisy, so each measure is taken in turns with its floor; what counts is the median of the
 //! ratios of neighbours, not the milliseconds.
 
 mod bare;
+mod edge;
 mod figures;
+mod herd;
 mod memory;
 mod start;
 mod store;
@@ -20,8 +22,8 @@ use creel_tests::Platform;
 async fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     for name in &wanted {
-        if !["start", "memory", "turn", "wake", "store"].contains(&name.as_str()) {
-            bail!("there is no bench `{name}`: start, memory, turn, wake and store are");
+        if !["start", "memory", "turn", "wake", "edge", "herd", "store"].contains(&name.as_str()) {
+            bail!("there is no bench `{name}`: start, memory, turn, wake, edge, herd and store are");
         }
     }
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
@@ -44,6 +46,12 @@ async fn main() -> Result<()> {
     }
     if wants("wake") {
         wake::run(&platform().await?).await?;
+    }
+    if wants("edge") {
+        edge::run(&platform().await?).await?;
+    }
+    if wants("herd") {
+        herd::run(&platform().await?).await?;
     }
     Ok(())
 }

@@ -98,10 +98,10 @@ async fn idle(platform: &Platform, runtime: Runtime, count: u64) -> Result<u64> 
     Ok(bytes)
 }
 
-/// Parent, control and supervisor.
-fn own(platform: &Platform) -> u64 {
+/// Parent, control, edge and supervisor.
+pub(crate) fn own(platform: &Platform) -> u64 {
     let parent = Pid::from_raw(platform.parent().cast_signed());
-    let children = [Part::Control, Part::Supervisor].map(|part| platform.find(part));
+    let children = [Part::Control, Part::Edge, Part::Supervisor].map(|part| platform.find(part));
     pss(|process| Some(process.pid) == parent || children.contains(&Some(process.pid)))
 }
 

@@ -71,8 +71,9 @@ export async function signInPath() {
   return (await ask("POST", "/v1/sign-in-links")).path;
 }
 
-// Runs `work` with a fresh browser that shows nothing yet.
-export async function scenario(work) {
+// Runs `work` with a fresh browser that shows nothing yet. `options.origins` may be asked too; `options.console` says of a
+// page's address whether what is told on the console there is a fault.
+export async function scenario(work, options = {}) {
   const profile = mkdtempSync(join(tmpdir(), "creel-browser-"));
   const executablePath = PROGRAMS.find(existsSync);
   assert.ok(executablePath, `no browser at ${PROGRAMS.join(", ")}`);
@@ -80,16 +81,20 @@ export async function scenario(work) {
     executablePath, args: ARGUMENTS, headless: true, viewport: { width: 1100, height: 900 },
   });
   const faults = [];
+  for (const origin of options.origins ?? []) origins.add(origin);
   context.setDefaultTimeout(PATIENCE_MS);
   context.on("request", (request) => {
     const asked = new URL(request.url());
     if (asked.protocol !== "data:" && !origins.has(asked.origin)) faults.push(`asked ${asked.origin}`);
   });
-  context.on("weberror", (error) => faults.push(`the page failed: ${error.error().stack}`));
+  const counts = (at) => options.console?.(at) ?? true;
+  context.on("weberror", (error) => {
+    if (counts(error.page()?.url() ?? "")) faults.push(`the page failed: ${error.error().stack}`);
+  });
   context.on("console", (message) => {
     // A status that the page deals with is told there as well.
     const told = /^Failed to load resource: (the server responded|net::ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET))/.test(message.text());
-    if (message.type() === "error" && !told) faults.push(`the console: ${message.text()}`);
+    if (message.type() === "error" && !told && counts(message.page()?.url() ?? "")) faults.push(`the console: ${message.text()}`);
   });
   try {
     const page = context.pages()[0] ?? (await context.newPage());

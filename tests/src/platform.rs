@@ -28,6 +28,8 @@ pub struct Platform {
     images: PathBuf,
     /// Where its state is, if not in its data directory.
     database: Option<PostgresDatabase>,
+    /// Further ones for `creel up`.
+    flags: Vec<String>,
     directory: TempDir,
     provider: FakeProvider,
     parent: Option<Child>,
@@ -38,15 +40,20 @@ pub struct Platform {
 impl Platform {
     /// None, with a sentence on stderr, where scenarios cannot run.
     pub async fn start() -> Option<Self> {
-        Self::start_on(|| None).await
+        Self::start_on(|| None, &[]).await
+    }
+
+    /// The same, with further flags for `creel up`.
+    pub async fn start_with(flags: &[&str]) -> Option<Self> {
+        Self::start_on(|| None, flags).await
     }
 
     /// The same, with its state on a PostgreSQL server of its own.
     pub async fn start_on_postgres() -> Option<Self> {
-        Self::start_on(|| Some(PostgresDatabase::fresh())).await
+        Self::start_on(|| Some(PostgresDatabase::fresh()), &[]).await
     }
 
-    async fn start_on(database: impl FnOnce() -> Option<PostgresDatabase>) -> Option<Self> {
+    async fn start_on(database: impl FnOnce() -> Option<PostgresDatabase>, flags: &[&str]) -> Option<Self> {
         let named = |name| std::env::var_os(name).map(PathBuf::from);
         let (Some(bin), Some(images), Some(_bridge)) = (
             named("CREEL_BIN"),
@@ -66,6 +73,7 @@ impl Platform {
             bin,
             images,
             database: database(),
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             directory,
             provider: FakeProvider::start().await.expect("a provider"),
             parent: None,
@@ -94,6 +102,8 @@ impl Platform {
         command
             .env("XDG_CONFIG_HOME", self.directory.path().join("config"))
             .env("CREEL_DATA", self.data())
+            // Unless a scenario is about them.
+            .env("CREEL_SPARES", "none")
             .env_remove("CREEL_URL")
             .env_remove("CREEL_TOKEN")
             .env_remove("SUDO_UID")
@@ -119,6 +129,7 @@ impl Platform {
                 "--listen",
                 listen,
             ])
+            .args(&self.flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

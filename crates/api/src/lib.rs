@@ -9,6 +9,7 @@ mod audit;
 mod chat;
 pub mod client;
 mod devices;
+mod domains;
 mod events;
 mod files;
 mod members;
@@ -37,6 +38,7 @@ pub use devices::{
     ApproveDevice, AskForDevice, Device, DeviceAuthorization, DeviceCode, DeviceList, DeviceRequest,
     DeviceToken, TokenType, UserCode,
 };
+pub use domains::{DnsRecord, Domain, DomainList, DomainStatus, PutDomain};
 pub use events::{Event, EventList};
 pub use files::{Entry, EntryKind, EntryList, Exec, ExecResult, LogLine};
 pub use members::{
@@ -57,7 +59,9 @@ pub use people::{
     SignInResult, SignOutEverywhere, SignUp, SignUpMode, SignedIn, SwitchOrg, TotpEnrolment, VerifyEmail,
     WantedToken,
 };
-pub use platform::{Host, HostPaging, Identity, Image, ImageList, ImageProgress, SignInLink, Version};
+pub use platform::{
+    Host, HostPaging, HostSpares, Identity, Image, ImageList, ImageProgress, SignInLink, Version,
+};
 pub use ports::{CreateShareLink, NewShareLink, Port, PortList, PublishPort, ShareLink, ShareLinkList};
 pub use problem::{ErrorCode, Problem};
 pub use providers::{AddProvider, Provider, ProviderList, ProviderTest};

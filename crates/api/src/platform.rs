@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use creel_domain::{ImageName, MemberRole, OrgId, Scope, UserId};
+use creel_domain::{ImageName, MemberRole, OrgId, Runtime, Scope, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -54,6 +54,22 @@ pub struct Host {
     pub tried: Vec<String>,
     pub sandboxes: u32,
     pub paging: HostPaging,
+    /// Sandboxes kept ready for new agents, for each runtime of which there are to be any.
+    pub spares: Vec<HostSpares>,
+}
+
+/// Sandboxes of one runtime that are kept ready: a new agent with the usual limits gets one, and need not wait for a
+/// start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostSpares {
+    pub runtime: Runtime,
+    pub wanted: u32,
+    pub ready: u32,
+    /// Being started.
+    pub preparing: u32,
+    /// Why there are fewer than wanted, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
 }
 
 /// Whether agents that sleep can be paged out.

@@ -15,6 +15,7 @@ mod processes;
 mod refusal;
 mod runtime;
 mod seed;
+mod specification;
 mod splice;
 mod turns;
 mod visitors;
@@ -22,7 +23,7 @@ mod visitors;
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use creel_domain::{Runtime as RuntimeKind, SandboxSpec};
+use creel_domain::Runtime as RuntimeKind;
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
@@ -31,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     http::Server, lite::Lite, logs::Logs, openclaw::Openclaw, options::Options, paths::Paths,
-    processes::Processes, runtime::Runtime, splice::Splice, turns::Turns,
+    processes::Processes, runtime::Runtime, specification::Specification, splice::Splice, turns::Turns,
 };
 
 fn main() -> ExitCode {
@@ -61,14 +62,12 @@ fn main() -> ExitCode {
 
 async fn run(options: Options) -> anyhow::Result<()> {
     let paths = Paths::below(&options.root);
-    let spec = read_spec(&paths.spec)?;
     let logs = Logs::new();
+    let (specification, spec) = Specification::read(paths.clone(), logs.clone())?;
     for directory in [&paths.workspace, &paths.home, &paths.bridge_state] {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
-    if let Err(error) = seed::seed(&paths, &spec.files) {
-        logs.bridge(format!("the agent's files could not be written: {error}"));
-    }
+    specification.seed(&spec);
     let processes = Processes::start().context("cannot wait for children")?;
     let splice = Splice::new(paths.uplink_socket.clone(), logs.clone());
     for port in options.ports {
@@ -83,6 +82,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     };
     let shutdown = CancellationToken::new();
     let server = Server {
+        specification: Arc::new(specification),
         turns: Turns::new(Arc::clone(&runtime)),
         runtime: Arc::clone(&runtime),
         processes,
@@ -113,11 +113,6 @@ async fn run(options: Options) -> anyhow::Result<()> {
     }
     runtime.shutdown().await;
     Ok(())
-}
-
-fn read_spec(path: &Path) -> anyhow::Result<SandboxSpec> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not a specification", path.display()))
 }
 
 fn listen(path: &Path) -> anyhow::Result<UnixListener> {

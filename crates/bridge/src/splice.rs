@@ -2,6 +2,7 @@
 
 use std::{io, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
+use creel_protocol::tunnel;
 use tokio::{
     net::{TcpListener, UnixStream},
     sync::Semaphore,
@@ -41,7 +42,7 @@ impl Splice {
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
                 return;
             };
-            let mut inner = match listener.accept().await {
+            let inner = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of descriptors, most likely: some must be closed first.
@@ -56,15 +57,7 @@ impl Splice {
                 let _slot = slot;
                 let _ = inner.set_nodelay(true);
                 match UnixStream::connect(&this.uplink).await {
-                    Ok(mut outer) => {
-                        let _ = tokio::io::copy_bidirectional_with_sizes(
-                            &mut inner,
-                            &mut outer,
-                            BUFFER_BYTES,
-                            BUFFER_BYTES,
-                        )
-                        .await;
-                    }
+                    Ok(outer) => tunnel(inner, outer, BUFFER_BYTES).await,
                     Err(error) => this
                         .logs
                         .bridge(format!("the uplink takes no connection: {error}")),

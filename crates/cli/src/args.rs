@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Reach an agent's page and ports from outside
     #[command(subcommand)]
     Port(commands::port::PortCommand),
+    /// Have names of your own lead to agents
+    #[command(subcommand)]
+    Domain(commands::domain::DomainCommand),
     /// Show what happened
     Events(commands::events::EventsArgs),
     /// Say where model calls go

@@ -14,6 +14,7 @@ use creel_store::Store;
 
 use crate::{
     OrgVaults, PublicUrl,
+    domains::Domains,
     edge::AgentUrls,
     http::failure::{Answer, Failure},
     issuers::Issuers,
@@ -25,6 +26,7 @@ use crate::{
     rest::{Activity, Wakes},
     sightings::Sightings,
     signing::Signing,
+    spares::Spares,
     sso::Sso,
     turns::Turns,
     uplink::Ledger,
@@ -52,12 +54,14 @@ pub(crate) struct Control {
     pub(crate) mailer: Mailer,
     pub(crate) public_url: PublicUrl,
     pub(crate) agent_urls: AgentUrls,
+    pub(crate) domains: Domains,
     pub(crate) sign_up: SignUpMode,
     pub(crate) signing: Signing,
     pub(crate) issuers: Issuers,
     pub(crate) sso: Sso,
     pub(crate) limits: Limits,
     pub(crate) refusals: Refusals,
+    pub(crate) spares: Spares,
     /// The scheduler has something new to look at.
     pub(crate) schedules_nudge: tokio::sync::Notify,
     /// Something about keys is to be done.

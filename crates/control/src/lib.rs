@@ -6,7 +6,9 @@
 //! reconcile ◀─────────────┘            brings sandboxes there, through the supervisor
 //! rest                                 puts to rest what nobody needs, wakes what somebody does
 //! scheduler                            what the clock says, to agents
+//! spares                               sandboxes made ahead of need
 //! turns ─▶ bridge                      messages to their end, through crashes
+//! domains                              owners' own names, proven in DNS
 //! edge                                 who may come to an agent's ports, and leases that keep it awake
 //! uplink ◀─ sandbox                    model calls and the refusal of everything else
 //! mail                                 what waits in the store, to people
@@ -22,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod control;
+mod domains;
 mod edge;
 mod housekeeping;
 mod http;
@@ -40,6 +43,7 @@ mod scheduler;
 mod service;
 mod sightings;
 mod signing;
+mod spares;
 mod sso;
 #[cfg(test)]
 mod tests;
@@ -48,6 +52,7 @@ mod uplink;
 mod vault;
 
 pub use creel_api::SignUpMode;
+pub use domains::{Dns, LOOKUP_WITHIN, LookupError, MAX_TXT_BYTES, MAX_TXT_RECORDS, TxtLookup, TxtRecords};
 pub use edge::{BadAgentDomain, Names};
 pub use http::openapi;
 pub use issuers::{IssuerKeys, JwtIssuer, SHARED_SECRET_BYTES};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use creel_daemon::{Clock, ServeOptions, Shutdown};
-use creel_domain::{Actor, Deadlines, Rates};
+use creel_domain::{Actor, Deadlines, Rates, SparePool};
 use creel_models::Models;
 use creel_protocol::{Bridges, Layout, Supervisor};
 use creel_store::Store;
@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     BadAgentDomain, BadPublicUrl, Control, OrgVaults, PublicUrl, SignUpMode,
+    domains::{self, Domains, TxtLookup},
     edge::{self, AgentUrls, Names},
     housekeeping,
     http::{self, failure::Failure},
@@ -27,6 +28,7 @@ use crate::{
     reconcile,
     rest::{Activity, Wakes},
     scheduler,
+    spares::{self, HostMemory, Spares},
     sso::Sso,
     uplink::{self, Directory, Ledger},
 };
@@ -54,6 +56,10 @@ pub struct Options {
     pub vaults: Arc<OrgVaults>,
     /// Older entries of audit trails are removed; none: they are kept.
     pub audit_retention_days: Option<u32>,
+    /// Who knows what stands in DNS.
+    pub dns: Arc<dyn TxtLookup>,
+    /// How many sandboxes are kept ready for new agents; at most [`creel_domain::MAX_SPARES`] of each runtime.
+    pub spares: SparePool,
 }
 
 /// How people get in, and how mail reaches them.
@@ -176,6 +182,8 @@ impl Service {
             rates,
             vaults,
             audit_retention_days,
+            dns,
+            spares,
         } = options;
         let first = store.platform().first_owner().await?;
         let http = fetch::client().map_err(|error| Error::Refused(error.to_string()))?;
@@ -205,6 +213,7 @@ impl Service {
             mailer,
             public_url,
             agent_urls,
+            domains: Domains::new(dns),
             sign_up: people.sign_up,
             turns,
             store,
@@ -226,6 +235,7 @@ impl Service {
             owners: Default::default(),
             limits: Limits::new(rates),
             refusals: Default::default(),
+            spares: Spares::new(spares, HostMemory::default()),
             schedules_nudge: Default::default(),
             keys_nudge: Default::default(),
             vaults,
@@ -263,6 +273,8 @@ impl Service {
             AbortOnDropHandle::new(tokio::spawn(reconcile::run(Arc::clone(&control)))),
         );
         let scheduler = AbortOnDropHandle::new(tokio::spawn(scheduler::run(Arc::clone(&control))));
+        let domains = AbortOnDropHandle::new(tokio::spawn(domains::run(Arc::clone(&control))));
+        let spares = AbortOnDropHandle::new(tokio::spawn(spares::run(Arc::clone(&control))));
         let mails: Vec<_> = (0..SENDERS)
             .map(|_| AbortOnDropHandle::new(tokio::spawn(mail::run(Arc::clone(&control)))))
             .collect();
@@ -283,6 +295,8 @@ impl Service {
             ended = edge => ended_early("what the edge asks", ended)?,
             ended = reconciler => ended_early("the reconciler", ended)?,
             ended = scheduler => ended_early("the scheduler", ended)?,
+            ended = domains => ended_early("the check of domains", ended)?,
+            ended = spares => ended_early("the keeper of spares", ended)?,
             (ended, ..) = futures_util::future::select_all(mails) => ended_early("the sender of mails", ended)?,
         }
         control.turns.drain().await;

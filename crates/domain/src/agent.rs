@@ -96,6 +96,8 @@ impl Runtime {
         }
     }
 
+    pub const ALL: [Self; 2] = [Self::Openclaw, Self::Lite];
+
     /// The port of its own web page inside; none: it has no page.
     pub const fn page(self) -> Option<u16> {
         match self {
@@ -110,6 +112,17 @@ impl Runtime {
             Self::Openclaw => ImageName::Openclaw,
             Self::Lite => ImageName::Lite,
         }
+    }
+}
+
+impl std::str::FromStr for Runtime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|runtime| runtime.as_str() == text)
+            .ok_or_else(|| format!("there is no runtime `{text}`: the runtimes are `openclaw` and `lite`"))
     }
 }
 

@@ -75,6 +75,14 @@ impl fmt::Display for ProviderKind {
 pub struct BadModelName(String);
 
 impl ModelName {
+    /// The built-in one, which needs no key: `demo/demo`.
+    pub fn demo() -> Self {
+        Self {
+            provider: Name::demo(),
+            model: "demo".to_owned(),
+        }
+    }
+
     pub fn provider(&self) -> &Name {
         &self.provider
     }

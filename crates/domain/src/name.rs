@@ -22,6 +22,16 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Of the provider that is built in.
+    pub(crate) fn demo() -> Self {
+        Self("demo".to_owned())
+    }
+
+    /// Of a sandbox that no agent has yet.
+    pub(crate) fn spare() -> Self {
+        Self("spare".to_owned())
+    }
 }
 
 impl FromStr for Name {

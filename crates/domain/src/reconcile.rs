@@ -224,7 +224,7 @@ fn running_state(
                         *since,
                     )
                 }
-                _ => starting("the runtime to answer".to_owned(), *since),
+                _ => starting("its runtime starts".to_owned(), *since),
             }
         }
     }

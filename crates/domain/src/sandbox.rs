@@ -110,6 +110,21 @@ impl SandboxSpec {
     pub fn image(&self) -> ImageName {
         self.runtime.image()
     }
+
+    /// Whether a sandbox that was made from the other specification can become this one while it runs: whose it is,
+    /// what it is called, its model and its files are read anew by what runs inside; the rest is built in.
+    pub fn can_be_told_to(&self, other: &Self) -> bool {
+        let Self {
+            agent: _,
+            name: _,
+            runtime,
+            model: _,
+            files: _,
+            limits,
+            incarnation,
+        } = self;
+        (runtime, limits, incarnation) == (&other.runtime, &other.limits, &other.incarnation)
+    }
 }
 
 /// A read-only root directory shared by all sandboxes of a runtime.

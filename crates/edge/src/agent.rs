@@ -98,7 +98,13 @@ pub(crate) async fn serve(
         Err(refusal) if navigates && refusal.status == StatusCode::UNAUTHORIZED => {
             sign_in(edge, &visit, address.path_and_query(), &refusal)
         }
-        Err(refusal) => refusal.answer(html),
+        Err(refusal) => {
+            // It leads nowhere any more, whatever was heard of it before.
+            if refusal.status == StatusCode::MISDIRECTED_REQUEST {
+                edge.domains.forget(&visit.face.label);
+            }
+            refusal.answer(html)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use creel_protocol::tunnel;
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
@@ -43,7 +44,7 @@ pub(crate) async fn forward(
         let protocol = headers::upgrade(answer.headers()).ok_or_else(Refusal::unreachable)?;
         headers::outward(answer.headers_mut(), Some(&protocol));
         let server = hyper::upgrade::on(&mut answer);
-        tokio::spawn(tunnel(client, server, held));
+        tokio::spawn(passed_on(client, server, held));
         return Ok(answer.map(|_| Reply::whole(bytes::Bytes::new())));
     }
     headers::outward(answer.headers_mut(), None);
@@ -63,18 +64,16 @@ fn passing(body: Incoming, lent: Lent, held: Option<Held>) -> Reply {
     }))
 }
 
-/// Bytes both ways until both are done, or whoever came may no longer. Half-closes are passed on.
-async fn tunnel(client: OnUpgrade, server: OnUpgrade, held: Option<Held>) {
+/// Bytes both ways until both are done, or whoever came may no longer.
+async fn passed_on(client: OnUpgrade, server: OnUpgrade, held: Option<Held>) {
     let (Ok(client), Ok(server)) = tokio::join!(client, server) else {
         return;
     };
-    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
-    let copied =
-        tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER_BYTES, BUFFER_BYTES);
+    let copied = tunnel(TokioIo::new(client), TokioIo::new(server), BUFFER_BYTES);
     match &held {
-        None => drop(copied.await),
+        None => copied.await,
         Some(held) => tokio::select! {
-            _ = copied => {}
+            () = copied => {}
             () = held.over() => {}
         },
     }

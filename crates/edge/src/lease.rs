@@ -16,8 +16,10 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use creel_domain::DomainName;
 use creel_protocol::edge::{
-    ALIVE_EVERY, Enter, Entered, Face, Hidden, Knock, LINE_BYTES, LeaseEvent, Place, Refused, Shown, Waking,
+    ALIVE_EVERY, Enter, Entered, Face, Hidden, Knock, LINE_BYTES, LeaseEvent, NameAnswer, NameAsked, Place,
+    Refused, Shown, Waking,
 };
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -70,6 +72,8 @@ struct Lease {
     users: AtomicUsize,
     waiting: AtomicUsize,
     released: Notify,
+    /// Its agent was put to sleep.
+    rests: Notify,
     /// Whoever uses it must stop.
     over: CancellationToken,
     allowance: Mutex<Allowance>,
@@ -132,8 +136,9 @@ impl Leases {
                     users: AtomicUsize::new(0),
                     waiting: AtomicUsize::new(0),
                     released: Notify::new(),
+                    rests: Notify::new(),
                     over: CancellationToken::new(),
-                    allowance: Mutex::new(Allowance::full()),
+                    allowance: Mutex::new(Allowance::of(RATE, BURST)),
                 });
                 all.insert(key, Arc::clone(&lease));
                 tokio::spawn(Arc::clone(self).keep(Arc::clone(&lease), address));
@@ -211,6 +216,7 @@ impl Leases {
                 lines.advance(end + 1);
                 match event {
                     LeaseEvent::Alive => {}
+                    LeaseEvent::Rests => lease.rests.notify_one(),
                     LeaseEvent::Waking(waking) => {
                         lease.state.send_replace(State::Waking(Some(waking)));
                     }
@@ -270,6 +276,22 @@ impl Leases {
         Ok(((head.status, body), connection))
     }
 
+    /// Whether an owner's name leads to an agent; an error: control does not say.
+    pub(crate) async fn serves(&self, name: &DomainName) -> io::Result<bool> {
+        let question = NameAsked { name: name.clone() };
+        let asked = async {
+            let ((status, body), _connection) = self.ask("/v1/name", &question).await?;
+            let body = Limited::new(body, LINE_BYTES).collect().await;
+            let body = body.map_err(io::Error::other)?.to_bytes();
+            if status != StatusCode::OK {
+                return Err(io::Error::other(format!("control answers {status}")));
+            }
+            io::Result::Ok(serde_json::from_slice::<NameAnswer>(&body)?.served)
+        };
+        let answer = timeout(ANSWER_WITHIN, asked).await;
+        answer.map_err(|_| io::Error::other("control does not answer"))?
+    }
+
     /// Lets a browser in.
     pub(crate) async fn enter(&self, enter: &Enter) -> Result<Entered, Refusal> {
         let asked = async {
@@ -308,11 +330,14 @@ impl Drop for Connection {
     }
 }
 
-/// Returns when nobody has used a lease for a while.
+/// Returns when nobody has used a lease for a while, or uses it while its agent is to sleep.
 async fn unused(lease: &Lease) {
     loop {
         lease.released.notified().await;
-        sleep(LINGER).await;
+        tokio::select! {
+            () = lease.rests.notified() => {}
+            () = sleep(LINGER) => {}
+        }
         if lease.users.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -389,23 +414,36 @@ fn settled(state: &State) -> Option<Outcome> {
 
 /// So many requests at once, and then so many a second.
 #[derive(Debug)]
-struct Allowance {
+pub(crate) struct Allowance {
+    rate: f64,
+    burst: f64,
     left: f64,
     at: Option<Instant>,
 }
 
 impl Allowance {
-    fn full() -> Self {
+    /// Full.
+    pub(crate) fn of(rate: u32, burst: u32) -> Self {
         Self {
-            left: f64::from(BURST),
+            rate: f64::from(rate),
+            burst: f64::from(burst),
+            left: f64::from(burst),
             at: None,
         }
     }
 
-    fn take(&mut self, now: Instant) -> bool {
+    fn left(&self, now: Instant) -> f64 {
         let passed = self.at.map_or(Duration::ZERO, |at| now.duration_since(at));
+        (self.left + passed.as_secs_f64() * self.rate).min(self.burst)
+    }
+
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        self.left(now) >= self.burst
+    }
+
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        self.left = self.left(now);
         self.at = Some(now);
-        self.left = (self.left + passed.as_secs_f64() * f64::from(RATE)).min(f64::from(BURST));
         let may = self.left >= 1.0;
         if may {
             self.left -= 1.0;
@@ -425,7 +463,7 @@ mod tests {
 
     #[test]
     fn after_a_burst_requests_come_at_their_rate() {
-        let (mut allowance, now) = (Allowance::full(), Instant::now());
+        let (mut allowance, now) = (Allowance::of(RATE, BURST), Instant::now());
         assert_eq!(
             (0..BURST * 2).filter(|_| allowance.take(now)).count(),
             BURST as usize

@@ -4,6 +4,7 @@
 //! connection ─▶ serve   bounded, HTTP/1.1 or HTTP/2, TLS
 //! request    ─▶ asked   which host, what it shows, whose it is
 //!               names ─▶ Creel itself ─▶ forward ─▶ control's socket
+//!                     ├▶ an owner's name ─▶ domains (control: does it lead to an agent)
 //!                     └▶ an agent ─▶ lease (control: may come, is awake) ─▶ forward ─▶ bridge ─▶ port
 //! ```
 //!
@@ -14,6 +15,7 @@
 mod agent;
 mod asked;
 mod body;
+mod domains;
 mod forward;
 mod headers;
 mod lease;
@@ -39,6 +41,7 @@ pub use tls::{BadTls, TlsFiles};
 use agent::Visit;
 use asked::From;
 use body::Reply;
+use domains::Domains;
 use headers::About;
 use lease::Leases;
 use names::For;
@@ -78,6 +81,7 @@ struct Edge {
     trusted: TrustedProxies,
     tls: Option<Tls>,
     leases: Arc<Leases>,
+    domains: Domains,
     guests: Arc<Guests>,
     shutdown: Shutdown,
 }
@@ -85,11 +89,13 @@ struct Edge {
 /// Serves until the shutdown begins and what was under way is done. One thread for each core: a request stays on the
 /// one that took its connection.
 pub async fn run(options: Options) -> Result<(), Error> {
+    let leases = Leases::new(options.layout.edge_socket());
     let edge = Arc::new(Edge {
         names: options.names,
         trusted: options.trusted,
         tls: options.tls.map(Tls::new).transpose()?,
-        leases: Leases::new(options.layout.edge_socket()),
+        domains: Domains::new(Arc::clone(&leases)),
+        leases,
         guests: Arc::default(),
         shutdown: options.shutdown,
     });
@@ -178,6 +184,10 @@ impl Edge {
             For::Platform => self.to_control(pool, from, authority.as_str(), request).await,
             For::Agent(face) => Ok(agent::serve(self, pool, visit(face, false), request).await),
             For::AgentByPath(face) => Ok(agent::serve(self, pool, visit(face, true), request).await),
+            For::Domain(name) => match self.domains.serves(&name, from.address).await? {
+                true => Ok(agent::serve(self, pool, visit(name.into(), false), request).await),
+                false => Err(Refusal::unknown_host(&self.names.own_url)),
+            },
             For::Nobody => Err(Refusal::nobody()),
             For::Unknown => Err(Refusal::unknown_host(&self.names.own_url)),
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use creel_domain::AgentHost;
+use creel_domain::{AgentHost, DomainName};
 use creel_protocol::edge::Face;
 use http::uri::Authority;
 
@@ -25,6 +25,8 @@ pub(crate) enum For {
     Agent(Face),
     /// An agent, at Creel's own name below `/a/FACE`.
     AgentByPath(Face),
+    /// An agent, if its owner has proven that this name is theirs.
+    Domain(DomainName),
     /// A path that no agent can have.
     Nobody,
     Unknown,
@@ -51,7 +53,9 @@ impl Names {
             .and_then(|domain| host.strip_suffix(domain)?.strip_suffix('.'));
         match label {
             Some(label) => AgentHost::read(label).map_or(For::Nobody, |host| For::Agent(host.into())),
-            None => For::Unknown,
+            // Not what is left of the agents' domain when no agent is named.
+            None if self.agents.as_deref() == Some(host.as_str()) => For::Unknown,
+            None => host.parse().map_or(For::Unknown, For::Domain),
         }
     }
 
@@ -79,6 +83,10 @@ mod tests {
             own_url: format!("https://{own}"),
             agents: agents.map(str::to_owned),
         }
+    }
+
+    fn domain(name: &str) -> For {
+        For::Domain(name.parse().expect("a domain"))
     }
 
     fn face(label: &str, port: Option<u16>) -> Face {
@@ -122,9 +130,16 @@ mod tests {
             ),
             ("a.b.agents.example.net", "/", For::Nobody),
             ("agents.example.net", "/", For::Unknown),
-            ("evil.example", "/", For::Unknown),
-            ("creel.example.com.evil.example", "/", For::Unknown),
-            ("xagents.example.net", "/", For::Unknown),
+            ("chat.example.org", "/a/b", domain("chat.example.org")),
+            ("CHAT.example.org.:443", "/", domain("chat.example.org")),
+            (
+                "creel.example.com.evil.example",
+                "/",
+                domain("creel.example.com.evil.example"),
+            ),
+            ("xagents.example.net", "/", domain("xagents.example.net")),
+            ("a_b.example.org", "/", For::Unknown),
+            ("intranet", "/", For::Unknown),
         ] {
             let authority: Authority = authority.parse().expect("an authority");
             assert_eq!(names.read(&authority, path), expected, "{authority} {path}");

@@ -1,6 +1,6 @@
 //! Plain HTTP, where TLS is served: everything is answered with the address over TLS, and nothing else.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -24,7 +24,7 @@ pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
             () = edge.shutdown.begun() => return,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -32,8 +32,8 @@ pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) {
         tokio::spawn(async move {
             let _place = place;
             let answer = service_fn(|request: Request<Incoming>| {
-                let answer = elsewhere(&edge, &request);
-                async { std::io::Result::Ok(answer) }
+                let edge = &edge;
+                async move { std::io::Result::Ok(elsewhere(edge, peer.ip(), &request).await) }
             });
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new())
@@ -45,13 +45,20 @@ pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) {
 }
 
 /// Only to names that are served here: nobody is sent on to somebody else by us.
-fn elsewhere(edge: &Edge, request: &Request<Incoming>) -> Response<Reply> {
+async fn elsewhere(edge: &Edge, peer: IpAddr, request: &Request<Incoming>) -> Response<Reply> {
     let authority = match asked::authority(request) {
         Ok(authority) => authority,
         Err(refusal) => return refusal.answer(true),
     };
-    if edge.names.read(&authority, request.uri().path()) == For::Unknown {
-        return Refusal::unknown_host(&edge.names.own_url).answer(true);
+    let served = match edge.names.read(&authority, request.uri().path()) {
+        For::Unknown => Ok(false),
+        For::Domain(name) => edge.domains.serves(&name, peer).await,
+        For::Platform | For::Agent(_) | For::AgentByPath(_) | For::Nobody => Ok(true),
+    };
+    match served {
+        Ok(true) => {}
+        Ok(false) => return Refusal::unknown_host(&edge.names.own_url).answer(true),
+        Err(refusal) => return refusal.answer(true),
     }
     let port = edge
         .names

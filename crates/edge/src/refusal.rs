@@ -102,6 +102,16 @@ impl Refusal {
         .after(2)
     }
 
+    pub(crate) fn too_many_names() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "Too much is under way",
+            "Too many names are asked for that nobody knows. Try again in a moment.",
+        )
+        .after(1)
+    }
+
     pub(crate) fn too_fast() -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,

@@ -5,13 +5,14 @@
 //! |---|---|
 //! | `POST /v1/lease` | body [`Knock`]; answers JSON lines of [`LeaseEvent`] until one of them is the last |
 //! | `POST /v1/enter` | body [`Enter`]; answers [`Entered`], or [`Refused`] with its status |
+//! | `POST /v1/name` | body [`NameAsked`]; answers [`NameAnswer`] |
 //!
 //! A lease is an answer that stays open. As long as it does, the agent does not fall asleep; whoever lets go of it has
 //! no more need. A control that dies takes its leases with it, and they are asked for again.
 
 use std::{fmt, net::IpAddr};
 
-use creel_domain::{AgentHost, AgentId, SandboxId};
+use creel_domain::{AgentHost, AgentId, DomainName, SandboxId};
 use serde::{Deserialize, Serialize};
 
 /// On requests that the edge hands on to control's public API: whose they are, as `address:port`.
@@ -37,10 +38,35 @@ impl fmt::Debug for Hidden {
 /// Which agent, and which of its ports.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Face {
-    /// The agent's label, unique on the platform.
+    /// The agent's label, unique on the platform; or a domain of its owner's, which has a dot.
     pub label: String,
-    /// None: the agent's own page.
+    /// None: the agent's own page, or where the owner has its domain lead.
     pub port: Option<u16>,
+}
+
+impl Face {
+    pub fn is_domain(&self) -> bool {
+        self.label.contains('.')
+    }
+
+    /// The name that a browser sees, without what all agents have in common. What it got under one is worth nothing
+    /// under another.
+    pub fn host(&self) -> String {
+        let host = AgentHost {
+            label: self.label.clone(),
+            port: self.port,
+        };
+        host.to_string()
+    }
+}
+
+impl From<DomainName> for Face {
+    fn from(name: DomainName) -> Self {
+        Self {
+            label: name.into(),
+            port: None,
+        }
+    }
 }
 
 impl From<AgentHost> for Face {
@@ -86,6 +112,9 @@ pub enum LeaseEvent {
     Ended {
         why: String,
     },
+    /// The agent was put to sleep. A lease that no request uses is let go of, so that it may; one that is used wakes it
+    /// again.
+    Rests,
     /// Nothing has changed.
     Alive,
 }
@@ -144,6 +173,18 @@ pub enum EnterWith {
     Ticket(Hidden),
     /// A share link's secret.
     Link(Hidden),
+}
+
+/// Whether a name that is neither Creel's nor below the agents' domain leads to an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameAsked {
+    pub name: DomainName,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameAnswer {
+    pub served: bool,
 }
 
 /// A browser may come from now on, showing this.

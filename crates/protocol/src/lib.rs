@@ -21,6 +21,7 @@ mod ports;
 pub mod sse;
 mod supervisor;
 pub mod supervisor_http;
+mod tunnel;
 
 pub use bridge::{
     Bridge, BridgeError, Bridges, ByteStream, EventStream, FileEntry, FileKind, HistoryEntry, LogLine,
@@ -33,3 +34,4 @@ pub use layout::Layout;
 pub use ports::{PORT_UPGRADE, connect_port, is_public_port};
 pub use supervisor::{HostReport, PagingReport, ReportStream, SandboxMemory, Supervisor, SupervisorError};
 pub use supervisor_http::{PutTarget, SupervisorClient};
+pub use tunnel::tunnel;

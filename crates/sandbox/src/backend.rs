@@ -36,6 +36,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Lets a sandbox that is held still go on. One that is not is left as it is.
     fn thaw(&self, sandbox: SandboxId) -> Work<'_, Result<(), Error>>;
 
+    /// Changes what `hostname` says inside, also of a sandbox that is held still. No process is not an error.
+    fn rename<'a>(&'a self, sandbox: SandboxId, hostname: &'a str) -> Work<'a, Result<(), Error>>;
+
     /// Pushes the memory of a sandbox that is held still out to swap, without letting it go on. Dropping the work ends
     /// it within milliseconds, and [`Backend::thaw`] need not wait for it. May take long: sandboxes take turns.
     fn page_out(&self, sandbox: SandboxId) -> Work<'_, Result<Paged, Error>>;

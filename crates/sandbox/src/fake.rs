@@ -307,6 +307,15 @@ impl Backend for Fake {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    fn rename<'a>(&'a self, sandbox: SandboxId, hostname: &'a str) -> Work<'a, Result<(), Error>> {
+        if let Some(entry) = self.world().sandboxes.get_mut(&sandbox)
+            && let (Some(_), Some(bundle)) = (entry.running, entry.bundle.as_mut())
+        {
+            hostname.clone_into(&mut bundle.hostname);
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn page_out(&self, sandbox: SandboxId) -> Work<'_, Result<Paged, Error>> {
         Box::pin(self.page_out_now(sandbox))
     }

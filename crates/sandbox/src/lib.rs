@@ -24,6 +24,7 @@ pub mod checks;
 mod choose;
 mod fake;
 mod fs;
+mod hostname;
 mod loop_device;
 mod mappings;
 mod memory;

@@ -143,6 +143,38 @@ async fn what_is_frozen_stands_still_goes_on_and_ends_like_anything_else() {
     backend.thaw(nobody).await.expect("no process is no error");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn its_host_name_changes_while_it_runs_or_is_held_still_and_nobody_elses_does() {
+    let Some(world) = World::new().await else { return };
+    let backend = world.backend();
+    let ours = rustix::system::uname().nodename().to_owned();
+    let sandbox = world.id();
+    let script = "while :; do hostname > /data/name.new; mv /data/name.new /data/name; done";
+    backend
+        .start(&world.bundle(sandbox, script), &NoSteps)
+        .await
+        .expect("started");
+    let path = world.places.volume(sandbox).join("mnt/name");
+    let name = || fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+    until("it has a name", || !name().is_empty()).await;
+    backend.rename(sandbox, "first").await.expect("renamed");
+    until("it is called so", || name() == "first").await;
+    backend.freeze(sandbox).await.expect("frozen");
+    backend.rename(sandbox, "second").await.expect("renamed");
+    backend.thaw(sandbox).await.expect("thawed");
+    until("it is called so", || name() == "second").await;
+    assert_eq!(
+        rustix::system::uname().nodename(),
+        ours.as_c_str(),
+        "the host's name"
+    );
+    world.gone(sandbox).await;
+    backend
+        .rename(sandbox, "third")
+        .await
+        .expect("no process is no error");
+}
+
 async fn until(what: &str, it_is_so: impl Fn() -> bool) {
     let wait = async {
         while !it_is_so() {

@@ -11,6 +11,7 @@ use crate::{
     idempotency::made,
     ports,
     rows::{Row, values},
+    spares,
     tx::Tx,
 };
 
@@ -226,7 +227,7 @@ async fn update(tx: &mut Tx, before: &Agent, after: &Agent) -> Result<(), Error>
 impl Org {
     pub async fn create_agent(&self, new: NewAgent) -> Result<Agent, Error> {
         let (key, now) = (self.key.clone(), self.store.now());
-        let agent = Agent {
+        let mut agent = Agent {
             id: self.store.mint(),
             org: self.id,
             name: new.name,
@@ -244,6 +245,10 @@ impl Org {
         };
         self.write(move |tx| {
             Box::pin(async move {
+                if let Some(spare) = spares::claim(tx, agent.spec.runtime, agent.spec.limits).await? {
+                    agent.sandbox = spare.sandbox;
+                    agent.generation = spare.generation.next();
+                }
                 insert(tx, &agent).await?;
                 hosts::label(tx, agent.org, agent.id, &agent.name, now).await?;
                 let subject = agent.id.to_string();

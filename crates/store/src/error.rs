@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use creel_domain::{Generation, Name, SecretName};
+use creel_domain::{DomainName, Generation, Name, SecretName};
 use tokio_postgres::error::SqlState;
 
 use crate::WrapError;
@@ -40,6 +40,8 @@ pub enum Error {
     LastWayIn,
     #[error("this passkey is registered already")]
     PasskeyTaken,
+    #[error("`{name}` leads to the agent `{agent}` already: remove it there first")]
+    DomainElsewhere { name: DomainName, agent: Name },
     #[error("they belong to the org already")]
     AlreadyMember,
     #[error("only an owner may give or take the role owner, and only an owner or admin any other")]

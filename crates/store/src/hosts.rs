@@ -39,16 +39,31 @@ pub(crate) async fn label(
     Err(Error::NameTaken(name.clone()))
 }
 
+/// Where a name leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredHost {
+    pub org: OrgId,
+    pub agent: AgentId,
+    /// Of an owner's domain: which port it leads to. None: the agent's page.
+    pub port: Option<u16>,
+}
+
 impl Platform {
-    /// Whose name this is: an agent's label.
-    pub async fn host(&self, host: &str) -> Result<Option<(OrgId, AgentId)>, Error> {
+    /// Whose name this is: an agent's label, or an owner's domain that was proven.
+    pub async fn host(&self, host: &str) -> Result<Option<StoredHost>, Error> {
         let host = host.to_owned();
         self.read(move |tx| {
             Box::pin(async move {
-                let sql = "SELECT org_id, agent_id FROM hosts WHERE host = $1";
-                let row = tx.row(sql, values![host]).await?;
-                row.map(|row| Ok((row.id("org_id")?, row.id("agent_id")?)))
-                    .transpose()
+                let sql = "SELECT org_id, agent_id, port FROM hosts WHERE host = $1";
+                let Some(row) = tx.row(sql, values![host]).await? else {
+                    return Ok(None);
+                };
+                let port = row.maybe_int("port")?.map(u16::try_from).transpose();
+                Ok(Some(StoredHost {
+                    org: row.id("org_id")?,
+                    agent: row.id("agent_id")?,
+                    port: port.map_err(|_| Error::Corrupt("a port".to_owned()))?,
+                }))
             })
         })
         .await

@@ -15,6 +15,7 @@ mod browser_sessions;
 mod calls;
 mod database;
 mod devices;
+mod domains;
 mod egress;
 mod error;
 mod events;
@@ -42,6 +43,7 @@ mod second_factor;
 mod secrets;
 mod share_links;
 mod signing;
+mod spares;
 mod sqlite;
 mod sso;
 mod store;
@@ -60,9 +62,11 @@ pub use devices::{
     ApprovedDevice, DEVICE_REQUEST_FOR, DevicePoll, GUESSES_OF_ONE, LetInDevice, MAX_DEVICE_REQUESTS,
     MAX_DEVICE_REQUESTS_OF_ONE, NewDeviceRequest, StoredDevice, StoredDeviceRequest,
 };
+pub use domains::{DomainSighting, DueDomain, MAX_DOMAINS, MAX_DOMAINS_OF_AGENT, StoredDomain};
 pub use egress::{EgressDecision, KEPT_DECISIONS};
 pub use error::Error;
 pub use events::{KEPT_EVENTS, LogEvent};
+pub use hosts::StoredHost;
 pub use idempotency::Claim;
 pub use identities::{MAX_IDENTITIES, Met, NewIdentity, Newcomers, StoredIdentity};
 pub use keys::{

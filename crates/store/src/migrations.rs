@@ -44,6 +44,8 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     12 "0012_inbox",
     13 "0013_edge",
     14 "0014_schedules",
+    15 "0015_domains",
+    16 "0016_spares",
 ];
 
 /// The schema version that this Creel brings.

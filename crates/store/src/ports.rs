@@ -139,7 +139,7 @@ impl Org {
 
 /// What is left of an agent's names, ports and links, when it goes.
 pub(crate) async fn forget(tx: &mut Tx, org: OrgId, agent: AgentId) -> Result<(), Error> {
-    for table in ["accesses", "share_links", "ports", "hosts"] {
+    for table in ["accesses", "share_links", "ports", "domains", "hosts"] {
         let sql = format!("DELETE FROM {table} WHERE org_id = $1 AND agent_id = $2");
         tx.run(&sql, values![org, agent]).await?;
     }

@@ -172,11 +172,12 @@ impl Org {
         .await
     }
 
-    /// Lets a browser of a session arrive at a port within [`TICKET_FOR`].
+    /// Lets a browser of a session arrive at a port within [`TICKET_FOR`], under one name of the agent's.
     pub async fn add_ticket(
         &self,
         agent: AgentId,
         port: u16,
+        host: String,
         session: BrowserSessionId,
         hash: Hash,
     ) -> Result<(), Error> {
@@ -187,6 +188,7 @@ impl Org {
                 let new = NewAccess {
                     agent,
                     port,
+                    host: &host,
                     by: AccessBy::Session(session),
                     ticket: true,
                 };
@@ -197,16 +199,22 @@ impl Org {
     }
 
     /// Exchanges a ticket, once, for an access with its own secret. The port it is for; none: it was used, is too
-    /// old, or never was.
-    pub async fn use_ticket(&self, agent: AgentId, ticket: Hash, access: Hash) -> Result<Option<u16>, Error> {
+    /// old, is for another name, or never was.
+    pub async fn use_ticket(
+        &self,
+        agent: AgentId,
+        host: String,
+        ticket: Hash,
+        access: Hash,
+    ) -> Result<Option<u16>, Error> {
         let (org, now) = (self.id, self.store.now());
         let until = now.saturating_add(ACCESS_FOR).unwrap_or(now);
         self.write(move |tx| {
             Box::pin(async move {
                 let sql =
-                    "DELETE FROM accesses WHERE org_id = $1 AND agent_id = $2 AND hash = $3 AND ticket = 1
+                    "DELETE FROM accesses WHERE org_id = $1 AND agent_id = $2 AND hash = $3 AND host = $4 AND ticket = 1
                            RETURNING port, session_id, expires_at";
-                let Some(row) = tx.row(sql, values![org, agent, ticket]).await? else {
+                let Some(row) = tx.row(sql, values![org, agent, ticket, host.as_str()]).await? else {
                     return Ok(None);
                 };
                 if row.time("expires_at")? <= now {
@@ -216,6 +224,7 @@ impl Org {
                 let new = NewAccess {
                     agent,
                     port,
+                    host: &host,
                     by: AccessBy::Session(row.id("session_id")?),
                     ticket: false,
                 };
@@ -232,28 +241,41 @@ impl Org {
         &self,
         agent: AgentId,
         link: &StoredShareLink,
+        host: String,
         access: Hash,
     ) -> Result<(), Error> {
         let (org, now) = (self.id, self.store.now());
         let until = now.saturating_add(ACCESS_FOR).unwrap_or(now).min(link.expires_at);
-        let new = NewAccess {
-            agent,
-            port: link.port,
-            by: AccessBy::Link(link.id),
-            ticket: false,
-        };
-        self.write(move |tx| Box::pin(insert(tx, org, new, access, until, now)))
-            .await
+        let (port, by) = (link.port, AccessBy::Link(link.id));
+        self.write(move |tx| {
+            Box::pin(async move {
+                let new = NewAccess {
+                    agent,
+                    port,
+                    host: &host,
+                    by,
+                    ticket: false,
+                };
+                insert(tx, org, new, access, until, now).await
+            })
+        })
+        .await
     }
 
-    /// By what right a browser comes that shows this secret at this port.
-    pub async fn access(&self, agent: AgentId, port: u16, hash: Hash) -> Result<Option<AccessBy>, Error> {
+    /// By what right a browser comes that shows this secret at this port, under this name.
+    pub async fn access(
+        &self,
+        agent: AgentId,
+        port: u16,
+        host: String,
+        hash: Hash,
+    ) -> Result<Option<AccessBy>, Error> {
         let (org, now) = (self.id, self.store.now());
         self.read(move |tx| {
             Box::pin(async move {
                 let sql = "SELECT session_id, link_id FROM accesses WHERE org_id = $1 AND agent_id = $2 AND port = $3
-                           AND hash = $4 AND ticket = 0 AND expires_at > $5";
-                let Some(row) = tx.row(sql, values![org, agent, port, hash, now]).await? else {
+                           AND hash = $4 AND host = $5 AND ticket = 0 AND expires_at > $6";
+                let Some(row) = tx.row(sql, values![org, agent, port, hash, host.as_str(), now]).await? else {
                     return Ok(None);
                 };
                 let session = row.maybe_id("session_id")?.map(AccessBy::Session);
@@ -266,9 +288,11 @@ impl Org {
 }
 
 #[derive(Clone, Copy)]
-struct NewAccess {
+struct NewAccess<'n> {
     agent: AgentId,
     port: u16,
+    /// The name under which it counts.
+    host: &'n str,
     by: AccessBy,
     ticket: bool,
 }
@@ -276,7 +300,7 @@ struct NewAccess {
 async fn insert(
     tx: &mut Tx,
     org: OrgId,
-    new: NewAccess,
+    new: NewAccess<'_>,
     hash: Hash,
     until: Timestamp,
     now: Timestamp,
@@ -287,12 +311,15 @@ async fn insert(
         AccessBy::Session(session) => (Some(session), None),
         AccessBy::Link(link) => (None, Some(link)),
     };
-    let sql = "INSERT INTO accesses (hash, org_id, agent_id, port, session_id, link_id, ticket, expires_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let sql =
+        "INSERT INTO accesses (hash, org_id, agent_id, port, host, session_id, link_id, ticket, expires_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let ticket = u32::from(new.ticket);
     tx.run(
         sql,
-        values![hash, org, new.agent, new.port, session, link, ticket, until],
+        values![
+            hash, org, new.agent, new.port, new.host, session, link, ticket, until
+        ],
     )
     .await?;
     let sql = "SELECT COUNT(*) AS there FROM accesses WHERE org_id = $1 AND agent_id = $2";

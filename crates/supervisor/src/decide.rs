@@ -14,8 +14,8 @@ const MAX_WAIT_S: i64 = 60;
 pub(crate) struct Situation<'a> {
     pub(crate) wanted: &'a Target,
     pub(crate) presence: Presence,
-    /// What runs was made from the very specification that is wanted.
-    pub(crate) matches: bool,
+    /// What runs, against the specification that is wanted.
+    pub(crate) runs: Runs,
     /// The image of the wanted specification.
     pub(crate) image: &'a ImageState,
     pub(crate) trouble: &'a Trouble,
@@ -25,6 +25,17 @@ pub(crate) struct Situation<'a> {
     /// Somebody woke it, and has until then to say what is wanted.
     pub(crate) awake_until: Option<Timestamp>,
     pub(crate) paging: Paging,
+}
+
+/// How what runs compares with the specification that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runs {
+    /// It is that.
+    AsWanted,
+    /// It becomes that when it is told.
+    CanBeTold,
+    /// It has to be made anew.
+    Otherwise,
 }
 
 /// What came of paging it out since it is held still. One that an earlier supervisor paged out is told to once more,
@@ -57,6 +68,8 @@ pub(crate) enum Act {
     /// Push its memory out, unless somebody wakes it meanwhile.
     PageOut,
     Thaw,
+    /// Give it the specification that is wanted, while it runs or is held still.
+    Tell,
     /// Somebody woke it: wait until then.
     AwaitWord {
         since: Timestamp,
@@ -91,11 +104,12 @@ pub(crate) fn decide(it: &Situation<'_>, now: Timestamp) -> Act {
     if let Presence::Running { since, frozen, .. } = it.presence {
         return match it.wanted {
             Target::Gone => Act::Kill,
-            Target::Running { .. } if it.matches && it.stopping_since.is_none() => {
-                if frozen {
-                    Act::Thaw
-                } else {
-                    Act::Keep { since }
+            Target::Running { .. } if it.runs != Runs::Otherwise && it.stopping_since.is_none() => {
+                match (it.runs, frozen) {
+                    // Before it goes on: what it does next, it does as what it is wanted to be.
+                    (Runs::CanBeTold, _) => Act::Tell,
+                    (_, true) => Act::Thaw,
+                    (_, false) => Act::Keep { since },
                 }
             }
             Target::Asleep {
@@ -264,44 +278,49 @@ mod tests {
             depth: Depth::OnDisk,
             image: ImageName::Lite,
         };
+        let (same, told, other) = (Runs::AsWanted, Runs::CanBeTold, Runs::Otherwise);
         #[rustfmt::skip]
         let table = [
-            ("nothing there: start", &run, Absent, false, &ready, &fine, None, 0, Act::Start),
-            ("a crash left something: start over", &run, Remains, false, &ready, &fine, None, 0, Act::Start),
-            ("runs as wanted", &run, up, true, &ready, &fine, None, 0, Act::Keep { since: at(0) }),
-            ("runs otherwise", &run, up, false, &ready, &fine, None, 0, Act::Terminate),
-            ("asked to end, may take its time", &run, up, true, &ready, &fine, Some(at(0)), 9, Act::AwaitEnd { until: at(10) }),
-            ("asked to end, deaf", &run, up, false, &ready, &fine, Some(at(0)), 10, Act::Kill),
-            ("stop", &stop, up, true, &ready, &fine, None, 0, Act::Terminate),
-            ("stopped, not tidied", &stop, Remains, false, &ready, &fine, None, 0, Act::Release),
-            ("stopped", &stop, Absent, false, &ready, &fine, None, 0, Act::Settled),
-            ("delete what runs: no grace", &gone, up, true, &ready, &fine, None, 0, Act::Kill),
-            ("delete the rest", &gone, Remains, false, &ready, &fine, None, 0, Act::Erase),
-            ("delete what never was", &gone, Absent, false, &ready, &fine, None, 0, Act::Erase),
-            ("failed just now", &run, Absent, false, &ready, &hurt, None, 0, Act::Rest { until: at(1) }),
-            ("failed a while ago", &run, Absent, false, &ready, &hurt, None, 1, Act::Start),
-            ("no image yet", &run, Absent, false, &ImageState::Absent, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 0 })),
-            ("image on its way", &run, Absent, false, &building, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 43 })),
-            ("no image to be had", &run, Absent, false, &failed, &fine, None, 0, await_image(Waiting::NoImage { image: lite, reason: "no disk".to_owned() })),
-            ("to sleep", &rest, up, false, &ready, &fine, None, 0, Act::Freeze),
-            ("sleeps", &rest, still, false, &ready, &fine, None, 0, Act::KeepFrozen { depth: Depth::Frozen, until: None }),
-            ("wake", &run, still, true, &ready, &fine, None, 0, Act::Thaw),
-            ("wake as something else", &run, still, false, &ready, &fine, None, 0, Act::Terminate),
-            ("stop what sleeps", &stop, still, false, &ready, &fine, None, 0, Act::Terminate),
-            ("delete what sleeps", &gone, still, false, &ready, &fine, None, 0, Act::Kill),
-            ("to sleep, without processes", &rest, Absent, false, &ready, &fine, None, 0, Act::Settled),
-            ("to sleep, died meanwhile", &rest, Remains, false, &ready, &fine, None, 0, Act::Release),
-            ("to sleep and be paged out: first still", &paged, up, false, &ready, &fine, None, 0, Act::Freeze),
-            ("then paged out", &paged, still, false, &ready, &fine, None, 0, Act::PageOut),
-            ("to be paged out, without processes", &paged, Absent, false, &ready, &fine, None, 0, Act::Settled),
-            ("deeper", &deep, still, false, &ready, &fine, None, 0, Act::Terminate),
-            ("runs, whatever the image does", &run, up, true, &ImageState::Absent, &fine, None, 0, Act::Keep { since: at(0) }),
+            ("nothing there: start", &run, Absent, other, &ready, &fine, None, 0, Act::Start),
+            ("a crash left something: start over", &run, Remains, other, &ready, &fine, None, 0, Act::Start),
+            ("runs as wanted", &run, up, same, &ready, &fine, None, 0, Act::Keep { since: at(0) }),
+            ("runs otherwise", &run, up, other, &ready, &fine, None, 0, Act::Terminate),
+            ("runs, and can be told", &run, up, told, &ready, &fine, None, 0, Act::Tell),
+            ("asked to end, and could have been told", &run, up, told, &ready, &fine, Some(at(0)), 9, Act::AwaitEnd { until: at(10) }),
+            ("held still, and can be told: first that", &run, still, told, &ready, &fine, None, 0, Act::Tell),
+            ("to sleep, whatever it could be told", &rest, up, told, &ready, &fine, None, 0, Act::Freeze),
+            ("asked to end, may take its time", &run, up, same, &ready, &fine, Some(at(0)), 9, Act::AwaitEnd { until: at(10) }),
+            ("asked to end, deaf", &run, up, other, &ready, &fine, Some(at(0)), 10, Act::Kill),
+            ("stop", &stop, up, same, &ready, &fine, None, 0, Act::Terminate),
+            ("stopped, not tidied", &stop, Remains, other, &ready, &fine, None, 0, Act::Release),
+            ("stopped", &stop, Absent, other, &ready, &fine, None, 0, Act::Settled),
+            ("delete what runs: no grace", &gone, up, same, &ready, &fine, None, 0, Act::Kill),
+            ("delete the rest", &gone, Remains, other, &ready, &fine, None, 0, Act::Erase),
+            ("delete what never was", &gone, Absent, other, &ready, &fine, None, 0, Act::Erase),
+            ("failed just now", &run, Absent, other, &ready, &hurt, None, 0, Act::Rest { until: at(1) }),
+            ("failed a while ago", &run, Absent, other, &ready, &hurt, None, 1, Act::Start),
+            ("no image yet", &run, Absent, other, &ImageState::Absent, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 0 })),
+            ("image on its way", &run, Absent, other, &building, &fine, None, 0, await_image(Waiting::Image { image: lite, percent: 43 })),
+            ("no image to be had", &run, Absent, other, &failed, &fine, None, 0, await_image(Waiting::NoImage { image: lite, reason: "no disk".to_owned() })),
+            ("to sleep", &rest, up, other, &ready, &fine, None, 0, Act::Freeze),
+            ("sleeps", &rest, still, other, &ready, &fine, None, 0, Act::KeepFrozen { depth: Depth::Frozen, until: None }),
+            ("wake", &run, still, same, &ready, &fine, None, 0, Act::Thaw),
+            ("wake as something else", &run, still, other, &ready, &fine, None, 0, Act::Terminate),
+            ("stop what sleeps", &stop, still, other, &ready, &fine, None, 0, Act::Terminate),
+            ("delete what sleeps", &gone, still, other, &ready, &fine, None, 0, Act::Kill),
+            ("to sleep, without processes", &rest, Absent, other, &ready, &fine, None, 0, Act::Settled),
+            ("to sleep, died meanwhile", &rest, Remains, other, &ready, &fine, None, 0, Act::Release),
+            ("to sleep and be paged out: first still", &paged, up, other, &ready, &fine, None, 0, Act::Freeze),
+            ("then paged out", &paged, still, other, &ready, &fine, None, 0, Act::PageOut),
+            ("to be paged out, without processes", &paged, Absent, other, &ready, &fine, None, 0, Act::Settled),
+            ("deeper", &deep, still, other, &ready, &fine, None, 0, Act::Terminate),
+            ("runs, whatever the image does", &run, up, same, &ImageState::Absent, &fine, None, 0, Act::Keep { since: at(0) }),
         ];
-        for (what, wanted, presence, matches, image, trouble, stopping_since, now, act) in table {
+        for (what, wanted, presence, runs, image, trouble, stopping_since, now, act) in table {
             let it = Situation {
                 wanted,
                 presence,
-                matches,
+                runs,
                 image,
                 trouble,
                 stopping_since,
@@ -335,7 +354,7 @@ mod tests {
             let it = Situation {
                 wanted: &rest,
                 presence,
-                matches: false,
+                runs: Runs::Otherwise,
                 image: &ready,
                 trouble: &fine,
                 stopping_since: None,

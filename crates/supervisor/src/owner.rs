@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    decide::{Act, Paging, Situation, Trouble, decide},
+    decide::{Act, Paging, Runs, Situation, Trouble, decide},
     files,
     records::Record,
     service::{Entry, Shared},
@@ -93,9 +93,9 @@ impl Owner {
         if !matches!(presence, Presence::Running { frozen: true, .. }) {
             self.paging = Paging::Untried;
         }
-        let matches = match &record.target {
-            Target::Running { spec } => self.runs_with(spec),
-            Target::Asleep { .. } | Target::Stopped | Target::Gone => false,
+        let runs = match &record.target {
+            Target::Running { spec } => self.runs(spec),
+            Target::Asleep { .. } | Target::Stopped | Target::Gone => Runs::Otherwise,
         };
         let image = match &record.target {
             Target::Running { spec } => self.image_state(spec.image()),
@@ -107,7 +107,7 @@ impl Owner {
             &Situation {
                 wanted: &record.target,
                 presence,
-                matches,
+                runs,
                 image: &image,
                 trouble: &self.trouble,
                 stopping_since: self.stopping_since,
@@ -185,6 +185,16 @@ impl Owner {
             Act::Thaw => {
                 backend.thaw(self.sandbox).await?;
                 steps.reached(self.sandbox, "thawed").await;
+            }
+            Act::Tell => {
+                let Target::Running { spec } = &record.target else {
+                    return Ok(Then::Look);
+                };
+                // The specification comes last: whoever finds it finds the rest done.
+                backend.rename(self.sandbox, spec.name.as_str()).await?;
+                steps.reached(self.sandbox, "renamed").await;
+                self.write_spec(spec).await?;
+                steps.reached(self.sandbox, "told").await;
             }
             Act::AwaitWord { since, until } => {
                 self.report(record, false, SandboxState::Running { since });
@@ -383,7 +393,8 @@ impl Owner {
             .join("spec.json")
     }
 
-    /// Written before each start and at no other time, so what lies there is what runs.
+    /// Written before each start and where what runs can be told, so what lies there is what runs. The bridge reads it
+    /// again when it has changed.
     async fn write_spec(&self, spec: &SandboxSpec) -> Result<(), BackendError> {
         let text = serde_json::to_vec(spec).map_err(|error| BackendError::Io {
             doing: "write a specification".to_owned(),
@@ -397,11 +408,13 @@ impl Owner {
         .await
     }
 
-    fn runs_with(&self, spec: &SandboxSpec) -> bool {
-        std::fs::read(self.spec_file())
-            .ok()
-            .and_then(|text| serde_json::from_slice::<SandboxSpec>(&text).ok())
-            .is_some_and(|present| present == *spec)
+    fn runs(&self, wanted: &SandboxSpec) -> Runs {
+        let text = std::fs::read(self.spec_file()).ok();
+        match text.and_then(|text| serde_json::from_slice::<SandboxSpec>(&text).ok()) {
+            Some(present) if present == *wanted => Runs::AsWanted,
+            Some(present) if present.can_be_told_to(wanted) => Runs::CanBeTold,
+            _ => Runs::Otherwise,
+        }
     }
 
     fn image_state(&self, image: ImageName) -> ImageState {

@@ -134,6 +134,38 @@ async fn another_specification_or_incarnation_makes_it_anew() {
 }
 
 #[tokio::test]
+async fn another_name_model_or_files_are_told_to_what_runs_or_rests() {
+    let world = World::new();
+    let service = world.service().await;
+    let handle = service.handle();
+    put(&handle, id(1), 1, running(&spec())).await;
+    until_running(&handle, id(1), 1).await;
+    let written = || {
+        let path = world.options.layout.spec_dir(id(1)).join("spec.json");
+        let text = std::fs::read(path).expect("a file");
+        serde_json::from_slice::<creel_domain::SandboxSpec>(&text).expect("JSON")
+    };
+    let mut told = spec();
+    told.files.soul = "kind".to_owned();
+    told.model = "openai/gpt".parse().expect("a model");
+    put(&handle, id(1), 2, running(&told)).await;
+    until_running(&handle, id(1), 2).await;
+    assert_eq!(written(), told);
+
+    put(&handle, id(1), 3, asleep(Depth::Frozen)).await;
+    until_asleep(&handle, id(1), 3, Depth::Frozen).await;
+    told.agent = creel_domain::AgentId::from_uuid(uuid::Uuid::from_u128(77));
+    told.name = "other".parse().expect("a name");
+    put(&handle, id(1), 4, running(&told)).await;
+    until_running(&handle, id(1), 4).await;
+    assert_eq!(written(), told);
+    assert_eq!(world.fake.running(id(1)).expect("runs").hostname, "other");
+    assert!(!world.fake.is_frozen(id(1)));
+    assert_eq!(world.fake.starts(), 1, "it was never interrupted");
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn one_at_rest_is_held_still_woken_at_once_and_rests_again_unless_somebody_says_otherwise() {
     let world = World::new();
     let service = world.service().await;
@@ -412,26 +444,30 @@ async fn a_crash_after_each_step_of_create_stop_change_and_delete_converges_and_
         let handle = service.handle();
         let mut changed = spec();
         changed.incarnation = 2;
+        let mut told = spec();
+        told.files.soul = "kind".to_owned();
         let story = async {
             put(&handle, sandbox, 1, running(&spec())).await;
             until_running(&handle, sandbox, 1).await;
-            put(&handle, sandbox, 2, running(&changed)).await;
+            put(&handle, sandbox, 2, running(&told)).await;
             until_running(&handle, sandbox, 2).await;
-            put(&handle, sandbox, 3, Target::Stopped).await;
-            until_stopped(&handle, sandbox, 3).await;
-            put(&handle, sandbox, 4, running(&changed)).await;
-            until_running(&handle, sandbox, 4).await;
-            put(&handle, sandbox, 5, asleep(Depth::Frozen)).await;
-            until_asleep(&handle, sandbox, 5, Depth::Frozen).await;
-            put(&handle, sandbox, 6, running(&changed)).await;
-            until_running(&handle, sandbox, 6).await;
-            put(&handle, sandbox, 7, asleep(Depth::PagedOut)).await;
-            until_asleep(&handle, sandbox, 7, Depth::PagedOut).await;
-            put(&handle, sandbox, 8, running(&changed)).await;
-            until_running(&handle, sandbox, 8).await;
-            put(&handle, sandbox, 9, asleep(Depth::OnDisk)).await;
-            until_asleep(&handle, sandbox, 9, Depth::OnDisk).await;
-            put(&handle, sandbox, 10, Target::Gone).await;
+            put(&handle, sandbox, 3, running(&changed)).await;
+            until_running(&handle, sandbox, 3).await;
+            put(&handle, sandbox, 4, Target::Stopped).await;
+            until_stopped(&handle, sandbox, 4).await;
+            put(&handle, sandbox, 5, running(&changed)).await;
+            until_running(&handle, sandbox, 5).await;
+            put(&handle, sandbox, 6, asleep(Depth::Frozen)).await;
+            until_asleep(&handle, sandbox, 6, Depth::Frozen).await;
+            put(&handle, sandbox, 7, running(&changed)).await;
+            until_running(&handle, sandbox, 7).await;
+            put(&handle, sandbox, 8, asleep(Depth::PagedOut)).await;
+            until_asleep(&handle, sandbox, 8, Depth::PagedOut).await;
+            put(&handle, sandbox, 9, running(&changed)).await;
+            until_running(&handle, sandbox, 9).await;
+            put(&handle, sandbox, 10, asleep(Depth::OnDisk)).await;
+            until_asleep(&handle, sandbox, 10, Depth::OnDisk).await;
+            put(&handle, sandbox, 11, Target::Gone).await;
             until_gone(&handle, sandbox).await;
         };
         let crashed = tokio::select! {
@@ -447,18 +483,18 @@ async fn a_crash_after_each_step_of_create_stop_change_and_delete_converges_and_
         if crashed {
             crashes += 1;
             match handle
-                .put_target(sandbox, Generation(11), running(&changed))
+                .put_target(sandbox, Generation(12), running(&changed))
                 .await
             {
                 Ok(()) => {
-                    until_running(&handle, sandbox, 11).await;
+                    until_running(&handle, sandbox, 12).await;
                     assert!(world.fake.running(sandbox).is_some(), "step {step}");
                 }
                 Err(SupervisorError::Gone { .. }) => {}
                 Err(error) => panic!("step {step}: {error}"),
             }
         }
-        put(&handle, sandbox, 12, Target::Gone).await;
+        put(&handle, sandbox, 13, Target::Gone).await;
         until_gone(&handle, sandbox).await;
         service.stop().await;
         assert!(world.fake.is_empty(), "step {step}");

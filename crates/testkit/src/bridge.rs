@@ -32,6 +32,8 @@ pub struct FakeBridges {
     supervisor: FakeSupervisor,
     script: Arc<Mutex<Script>>,
     forgetful: Arc<AtomicBool>,
+    /// How runtimes are of which nothing else was said.
+    newcomers: Arc<Mutex<RuntimeState>>,
     points: CrashPoints,
     /// Turns go on in the test's own runtime, whoever asked for them.
     runtime: tokio::runtime::Handle,
@@ -70,6 +72,7 @@ impl FakeBridges {
             supervisor,
             script: Arc::new(Mutex::new(echo())),
             forgetful: Arc::default(),
+            newcomers: Arc::new(Mutex::new(RuntimeState::Ready)),
             points,
             runtime: tokio::runtime::Handle::current(),
         }
@@ -78,6 +81,11 @@ impl FakeBridges {
     /// What turns do from now on.
     pub fn set_script(&self, script: impl Fn(&TurnRequest) -> Vec<Act> + Send + Sync + 'static) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
+    }
+
+    /// How runtimes are in sandboxes that nobody has asked yet.
+    pub fn set_newcomers(&self, state: RuntimeState) {
+        *self.newcomers.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     pub fn set_runtime(&self, sandbox: SandboxId, state: RuntimeState, detail: &str) {
@@ -133,8 +141,9 @@ impl FakeBridges {
 
     fn inside<T>(&self, sandbox: SandboxId, look: impl FnOnce(&mut Inside) -> T) -> T {
         let mut world: MutexGuard<'_, _> = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = *self.newcomers.lock().unwrap_or_else(PoisonError::into_inner);
         look(world.entry(sandbox).or_insert_with(|| Inside {
-            health: Ok(ready()),
+            health: Ok(RuntimeHealth { state, ..ready() }),
             turns: HashMap::new(),
             requests: Vec::new(),
             history: Vec::new(),

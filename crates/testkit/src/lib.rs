@@ -3,6 +3,7 @@
 mod authenticator;
 mod bridge;
 mod crash;
+mod dns;
 mod exec;
 mod files;
 mod ports;
@@ -16,6 +17,7 @@ mod vault;
 pub use authenticator::{Algorithm, FakePasskey, flags};
 pub use bridge::FakeBridges;
 pub use crash::CrashPoints;
+pub use dns::{DnsMood, FakeDns};
 pub use ports::FakePorts;
 pub use postgres::PostgresDatabase;
 pub use provider::{FakeProvider, Heard, Plan, REPORTED, Reported};

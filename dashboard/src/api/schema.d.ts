@@ -99,6 +99,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents/{agent}/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Domains that lead to the agent or are to, by name. */
+        get: operations["domains_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agents/{agent}/domains/{domain}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One domain: how it stands, what the last check saw, and what is to be set in DNS. */
+        get: operations["domains_show"];
+        /**
+         * Claims a domain for the agent, or changes which port one leads to. It leads there once the TXT record of the answer is
+         *     found in DNS, which is looked for from now on.
+         */
+        put: operations["domains_put"];
+        post?: never;
+        /** The domain leads nowhere any more, and its TXT record is worth nothing. */
+        delete: operations["domains_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agents/{agent}/domains/{domain}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks for the TXT record now, also of a domain that was given up. The answer says what was seen. */
+        post: operations["domains_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/agents/{agent}/exec": {
         parameters: {
             query?: never;
@@ -697,6 +753,23 @@ export interface paths {
         post?: never;
         /** Removes a device: its token is good no more, and what it has open ends within seconds. */
         delete: operations["devices_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Domains of all agents, by name. */
+        get: operations["domains_all"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2396,6 +2469,64 @@ export interface components {
             /** @description For whom it speaks. */
             user: components["schemas"]["UserId"];
         };
+        /** @description A record of DNS. */
+        DnsRecord: {
+            /**
+             * @description `TXT`, `CNAME`, `A` or `AAAA`.
+             * @example TXT
+             */
+            kind: string;
+            /** @example _creel.chat.example.com */
+            name: string;
+            value: string;
+        };
+        /** @description A domain that leads to an agent, once DNS says that it is its owner's. */
+        Domain: {
+            agent: components["schemas"]["AgentId"];
+            agent_name: components["schemas"]["Name"];
+            /** Format: date-time */
+            checked_at?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description It leads to its agent, but the proof is missing since then. Past a week it is taken out of service.
+             */
+            failing_since?: string | null;
+            name: components["schemas"]["DomainName"];
+            /**
+             * Format: date-time
+             * @description Absent: not by itself; whoever wants it checked asks for it.
+             */
+            next_check_at?: string | null;
+            /**
+             * Format: int32
+             * @description Which port it leads to, on loopback in the sandbox. Absent: the agent's page.
+             */
+            port?: number | null;
+            /** @description What is to be set at whoever runs DNS for the domain: the proof first, then where the name points. */
+            records: components["schemas"]["DnsRecord"][];
+            /** @description What the last check saw. Empty: there was none yet. */
+            seen: string;
+            /**
+             * Format: date-time
+             * @description Since when it is in this state.
+             */
+            since: string;
+            state: components["schemas"]["DomainStatus"];
+            /** @example https://chat.example.com */
+            url: string;
+        };
+        DomainList: {
+            items: components["schemas"]["Domain"][];
+        };
+        /**
+         * @description A domain of an agent's owner, lower case and in ASCII: `chat.example.com`.
+         * @example chat.example.com
+         */
+        DomainName: string;
+        /** @enum {string} */
+        DomainStatus: "pending" | "verified" | "failed";
         /**
          * Format: email
          * @description Trimmed and in small letters: `Ada@Example.com` and `ada@example.com` are one person's. ASCII; a domain in
@@ -2491,6 +2622,8 @@ export interface components {
             paging: components["schemas"]["HostPaging"];
             /** Format: int32 */
             sandboxes: number;
+            /** @description Sandboxes kept ready for new agents, for each runtime of which there are to be any. */
+            spares: components["schemas"]["HostSpares"][];
             tried: string[];
         };
         /** @description Whether agents that sleep can be paged out. */
@@ -2500,6 +2633,24 @@ export interface components {
             /** @description What to do about it; empty when it works. */
             next: string;
             works: boolean;
+        };
+        /**
+         * @description Sandboxes of one runtime that are kept ready: a new agent with the usual limits gets one, and need not wait for a
+         *     start.
+         */
+        HostSpares: {
+            /**
+             * Format: int32
+             * @description Being started.
+             */
+            preparing: number;
+            /** Format: int32 */
+            ready: number;
+            runtime: components["schemas"]["Runtime"];
+            /** @description Why there are fewer than wanted, where that is known. */
+            waiting?: string | null;
+            /** Format: int32 */
+            wanted: number;
         };
         /** @description `GET /v1/whoami`. */
         Identity: {
@@ -3031,6 +3182,14 @@ export interface components {
             access?: components["schemas"]["PortAccess"];
             /** @description It becomes what the agent's own address leads to. */
             page?: boolean;
+        };
+        /** @description `PUT /v1/agents/{agent}/domains/{domain}`. */
+        PutDomain: {
+            /**
+             * Format: int32
+             * @description Which port it leads to. Absent: the agent's page.
+             */
+            port?: number | null;
         };
         /** @description Each gets in once, in place of the app. Shown this once. */
         RecoveryCodes: {
@@ -3889,6 +4048,157 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Turn"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutDomain"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
                 };
             };
             default: {
@@ -5243,6 +5553,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_all: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainList"];
+                };
             };
             default: {
                 headers: {

@@ -10,12 +10,14 @@ use futures_util::future::join_all;
 use reqwest::{StatusCode, header};
 
 const PORT: u16 = 3000;
+/// The server goes on by itself before it listens.
+const LISTENS: &str = "until wget -Y off -q -O /dev/null http://127.0.0.1:3000/; do sleep 0.01; done";
 
 /// A small web server of the agent's own, with a file in it.
 async fn serves(platform: &Platform, name: &str) {
     let command = format!(
         "mkdir -p www && echo 'page of {name}' > www/index.html && head -c 67108864 /dev/urandom > www/large && \
-         (httpd -p 127.0.0.1:{PORT} -h www >/dev/null 2>&1)"
+         (httpd -p 127.0.0.1:{PORT} -h www >/dev/null 2>&1) && {LISTENS}"
     );
     let started = platform.shell(name, &command).await;
     assert_eq!(started.exit_status, 0, "{started:?}");
@@ -63,7 +65,10 @@ async fn asleep(platform: &Platform, name: &str) {
             matches!(status, AgentState::Asleep { .. }).then_some(())
         })
         .await;
-    slept.unwrap_or_else(|| panic!("`{name}` does not sleep\n{}", platform.logs()));
+    if slept.is_none() {
+        let agent = platform.client().agent(name).await.expect("it is there");
+        panic!("`{name}` does not sleep: {agent:?}\n{}", platform.logs());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,8 +92,14 @@ async fn an_agents_port_is_reached_asleep_or_awake_by_whoever_may() {
             asleep(&platform, "scout").await;
         }
         let answer = ask(&platform, "scout", "/", true).await;
-        assert_eq!(answer.status(), StatusCode::OK, "{round}");
-        assert_eq!(answer.text().await.expect("whole"), "page of scout\n", "{round}");
+        let (status, text) = (answer.status(), answer.text().await.expect("whole"));
+        let seen = (status, text.as_str());
+        assert_eq!(
+            seen,
+            (StatusCode::OK, "page of scout\n"),
+            "{round}\n{}",
+            platform.logs()
+        );
     }
     let large = ask(&platform, "scout", "/large", true)
         .await
@@ -179,7 +190,9 @@ async fn a_herd_is_answered() {
         let started = platform
             .shell(
                 name,
-                &format!("mkdir www && echo {name} > www/index.html && httpd -p 127.0.0.1:{PORT} -h www"),
+                &format!(
+                    "mkdir www && echo {name} > www/index.html && httpd -p 127.0.0.1:{PORT} -h www && {LISTENS}"
+                ),
             )
             .await;
         assert_eq!(started.exit_status, 0, "{started:?}");

@@ -78,7 +78,7 @@ for path in glob.glob("/proc/[0-9]*/environ"):
         env = dict(pair.split("=", 1) for pair in open(path).read().split(chr(0)) if "=" in pair)
     except OSError:
         continue
-    if "OPENCLAW_GATEWAY_TOKEN" in env:
+    if "OPENCLAW_GATEWAY_PASSWORD" in env:
         entry = "/opt/openclaw/node_modules/openclaw/dist/index.js"
         os.execve("/opt/node/bin/node", ["node", entry, "cron", "add", "--name", "remember", "--at", sys.argv[1],
             "--session", "isolated", "--message", "sesame", "--no-deliver"], env)

@@ -8,6 +8,7 @@ mod audit;
 mod chat;
 mod computer;
 mod devices;
+mod domains;
 mod error;
 mod events;
 mod members;

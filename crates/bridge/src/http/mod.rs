@@ -10,8 +10,9 @@ use std::{convert::Infallible, sync::Arc, time::Instant};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{DefaultBodyLimit, Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, Request, State},
     http::StatusCode,
+    middleware::{self, Next},
     response::Response,
     routing::{get, post, put},
 };
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     files::Volume, logs::Logs, paths::Paths, processes::Processes, refusal::Refusal, runtime::Runtime,
-    turns::Turns,
+    specification::Specification, turns::Turns,
 };
 
 /// A turn's message, as JSON with escapes.
@@ -32,6 +33,7 @@ const REQUEST_BYTES: usize = limits::MESSAGE_BYTES * 6 + 1024;
 
 #[derive(Clone)]
 pub(crate) struct Server {
+    pub(crate) specification: Arc<Specification>,
     pub(crate) turns: Turns,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) processes: Processes,
@@ -61,8 +63,15 @@ impl Server {
             .route("/v1/shutdown", post(shutdown))
             .fallback(async || Refusal::new("not_found", "there is nothing at this address"))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+            .layer(middleware::from_fn_with_state(self.clone(), as_specified))
             .with_state(self)
     }
+}
+
+/// Whatever is asked finds the agent as it is specified by now.
+async fn as_specified(State(server): State<Server>, request: Request, next: Next) -> Response {
+    server.specification.follow();
+    next.run(request).await
 }
 
 async fn health(State(server): State<Server>) -> Json<BridgeHealth> {

@@ -1,4 +1,4 @@
-//! `/v1/ports/{port}`: a connection that becomes one of a loopback port. Half-closes are passed on.
+//! `/v1/ports/{port}`: a connection that becomes one of a loopback port.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::Response,
 };
-use creel_protocol::{PORT_UPGRADE, is_public_port, limits};
+use creel_protocol::{PORT_UPGRADE, is_public_port, limits, tunnel};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -40,15 +40,13 @@ pub(super) async fn connect(
             format!("{most} connections are open already"),
         ));
     };
-    let mut inner = dial(port).await?;
+    let inner = dial(port).await?;
     let outer = hyper::upgrade::on(&mut request);
     let visit = server.runtime.visited(port);
     tokio::spawn(async move {
         let _while_they_are_there = (place, visit);
         let Ok(outer) = outer.await else { return };
-        let mut outer = TokioIo::new(outer);
-        let _ = tokio::io::copy_bidirectional_with_sizes(&mut outer, &mut inner, BUFFER_BYTES, BUFFER_BYTES)
-            .await;
+        tunnel(TokioIo::new(outer), inner, BUFFER_BYTES).await;
     });
     Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)

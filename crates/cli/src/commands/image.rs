@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use creel_api::{Image, ImageProgress};
+use creel_api::{HostSpares, Image, ImageProgress};
 use creel_domain::ImageName;
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
-    /// List images
+    /// List images, and how many sandboxes with each are kept ready
     #[command(visible_alias = "list")]
     Ls,
     /// Build an image and wait until it is ready
@@ -48,17 +48,29 @@ pub(crate) async fn run(command: &ImageCommand, context: &Context) -> Result<()>
 
 async fn ls(context: &Context) -> Result<()> {
     let images = context.client.images().await?.items;
+    let spares = context.client.host().await?.spares;
     context.out.show(&images, || {
-        let mut table = Table::new(&["NAME", "VERSION", "STATE"]);
+        let mut table = Table::new(&["NAME", "VERSION", "SPARES", "STATE"]);
         for image in &images {
+            let spares = spares.iter().find(|spares| spares.runtime.image() == image.name);
             table.row([
                 image.name.to_string(),
                 image.version.clone(),
+                spares.map_or_else(|| "none".to_owned(), ready),
                 state(&image.state, Timestamp::now()),
             ]);
         }
         table.render()
     })
+}
+
+/// How many sandboxes with it are kept ready, and why not all of them are.
+fn ready(spares: &HostSpares) -> String {
+    let HostSpares { ready, wanted, .. } = spares;
+    match &spares.waiting {
+        Some(why) => format!("{ready} of {wanted}: {}", style::plain(why)),
+        None => format!("{ready} of {wanted}"),
+    }
 }
 
 fn state(progress: &ImageProgress, now: Timestamp) -> String {

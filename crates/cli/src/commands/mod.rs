@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod cp;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod domain;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod image;
@@ -78,6 +79,7 @@ fn client_command(command: Command, context: &Context) -> Result<()> {
             Command::Cp(args) => cp::run(&args, context).await,
             Command::Usage(args) => usage::run(args, context).await,
             Command::Events(args) => events::run(&args, context).await,
+            Command::Domain(command) => domain::run(command, context).await,
             Command::Port(command) => port::run(command, context).await,
             Command::Provider(command) => provider::run(command, context).await,
             Command::Schedule(command) => schedule::run(command, context).await,

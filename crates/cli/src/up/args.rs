@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use creel_domain::Rates;
+use creel_domain::{Rates, SparePool};
 
-use super::{edge::EdgeArgs, issuer::IssuerArgs, keys::KeysArgs, people::PeopleArgs};
+use super::{edge::EdgeArgs, issuer::IssuerArgs, keys::KeysArgs, names::DnsArgs, people::PeopleArgs};
 
 pub(crate) const DEFAULT_DATA: &str = "/var/lib/creel";
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7300";
@@ -37,6 +37,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) edge: EdgeArgs,
     #[command(flatten)]
+    pub(crate) dns: DnsArgs,
+    #[command(flatten)]
     pub(crate) people: PeopleArgs,
     #[command(flatten)]
     pub(crate) issuer: IssuerArgs,
@@ -64,7 +66,7 @@ pub(crate) struct UpArgs {
     pub(crate) json: bool,
 }
 
-/// What callers may, and how long it is told.
+/// What callers may, how long it is told, and what is kept ready for them.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Bounds {
     /// Requests a minute of one token or session, and sign-ins of one address; `off` for no limits
@@ -73,14 +75,24 @@ pub(crate) struct Bounds {
     /// Days for which the audit trail is kept; `none` for ever
     #[arg(long, value_name = "DAYS", default_value = "400", value_parser = days)]
     pub(crate) audit_retention: Limit<u32>,
+    /// Sandboxes kept ready for new agents, as openclaw=2,lite=4: an agent with the usual limits gets one and need not
+    /// wait for a start. `none` for none
+    #[arg(
+        long,
+        value_name = "SIZES",
+        default_value = "openclaw=1",
+        env = "CREEL_SPARES"
+    )]
+    pub(crate) spares: SparePool,
 }
 
 impl Bounds {
     /// The same again, for another process of ours.
-    pub(crate) fn flags(&self) -> [String; 2] {
+    pub(crate) fn flags(&self) -> [String; 3] {
         [
             format!("--rate-limit={}", self.rate_limit.text("off")),
             format!("--audit-retention={}", self.audit_retention.text("none")),
+            format!("--spares={}", self.spares),
         ]
     }
 }
@@ -189,6 +201,8 @@ pub(crate) struct ControlArgs {
     pub(crate) address: SocketAddr,
     #[arg(long)]
     pub(crate) agent_domain: Option<String>,
+    #[command(flatten)]
+    pub(crate) dns: DnsArgs,
     #[command(flatten)]
     pub(crate) bounds: Bounds,
     #[arg(long)]

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use creel_control::{Options, Service};
+use creel_control::{Dns, Options, Service};
 use creel_daemon::{Shutdown, SystemClock};
 use creel_domain::{Deadlines, ImageName};
 use creel_protocol::{Layout, LocalBridges, Supervisor, SupervisorClient};
@@ -77,6 +77,8 @@ async fn serve(args: ControlArgs, listener: UnixListener, parent: &UnixStream, t
         rates: args.bounds.rate_limit.0,
         vaults,
         audit_retention_days: args.bounds.audit_retention.0,
+        dns: Arc::new(Dns::new(args.dns.dns_server)),
+        spares: args.bounds.spares,
     });
     let service = service.await.map_err(sentence)?;
     let handle = service.handle();

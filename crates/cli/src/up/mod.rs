@@ -27,6 +27,7 @@ mod host;
 mod issuer;
 mod keys;
 mod log;
+mod names;
 mod notify;
 mod owner;
 mod parent;

@@ -174,6 +174,7 @@ impl Host {
         if let Some(domain) = &args.edge.agent_domain {
             common.push(format!("--agent-domain={domain}").into());
         }
+        common.extend(args.dns.flag().map(Into::into));
         if args.no_image_build {
             common.push("--no-image-build".into());
         }

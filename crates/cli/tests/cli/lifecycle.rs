@@ -78,7 +78,7 @@ impl Host {
     }
 
     fn logs(&self) -> String {
-        let logs = ["control.log", "supervisor.log"]
+        let logs = ["edge.log", "control.log", "supervisor.log"]
             .map(|name| fs::read_to_string(self.data().join("logs").join(name)));
         logs.map(Result::unwrap_or_default).join("\n")
     }
@@ -172,11 +172,27 @@ fn the_first_run_makes_an_owner_and_the_next_one_knows_them() {
 }
 
 #[test]
-fn control_has_no_rights_and_others_cannot_look() {
+fn control_and_the_edge_have_no_rights_and_others_cannot_look() {
     let host = Host::new();
     let mut up = host.up("127.0.0.1:0");
-    let control = host.child(&up, "control").as_raw_nonzero();
-    let status = fs::read_to_string(format!("/proc/{control}/status")).unwrap();
+    for name in ["control", "edge"] {
+        has_no_rights(&host, &up, name);
+    }
+    let data = host.data();
+    let modes = ["control", "supervisor", "logs", "run", "run/edge", ""].map(|name| mode(data.join(name)));
+    assert_eq!(
+        modes.map(|mode| format!("{mode:o}")),
+        ["700", "700", "700", "711", "700", "711"]
+    );
+    assert_eq!(mode(data.join("run/control.sock")), 0o600);
+    assert_eq!(mode(data.join("control/creel.db")) & 0o077, 0);
+    assert_eq!(mode(data.join("control/master.key")), 0o600);
+    up.end(Signal::TERM);
+}
+
+fn has_no_rights(host: &Host, up: &Up, name: &str) {
+    let child = host.child(up, name).as_raw_nonzero();
+    let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.split_whitespace()
@@ -193,26 +209,17 @@ fn control_has_no_rights_and_others_cannot_look() {
     );
     assert!(field("Uid:").split(' ').all(|uid| uid != "0"), "{status}");
     // What cannot be dumped belongs to root in /proc.
-    assert_eq!(fs::metadata(format!("/proc/{control}/environ")).unwrap().uid(), 0);
-    let data = host.data();
-    let modes = ["control", "supervisor", "logs", "run", ""].map(|name| mode(data.join(name)));
-    assert_eq!(
-        modes.map(|mode| format!("{mode:o}")),
-        ["700", "700", "700", "711", "711"]
-    );
-    assert_eq!(mode(data.join("control/creel.db")) & 0o077, 0);
-    assert_eq!(mode(data.join("control/master.key")), 0o600);
-    up.end(Signal::TERM);
+    assert_eq!(fs::metadata(format!("/proc/{child}/environ")).unwrap().uid(), 0);
 }
 
 #[test]
 fn a_child_that_is_killed_comes_back_and_callers_wait_for_it() {
     let host = Host::new();
     let mut up = host.up("127.0.0.1:0");
-    for name in ["control", "supervisor", "control"] {
+    for name in ["control", "supervisor", "edge", "control"] {
         let before = host.child(&up, name);
         kill_process(before, Signal::KILL).unwrap();
-        if name == "control" {
+        if name != "supervisor" {
             // Sent while nobody is there to take it: it waits in the backlog instead of being refused.
             assert!(host.answers(), "{}", host.logs());
         }
@@ -223,7 +230,7 @@ fn a_child_that_is_killed_comes_back_and_callers_wait_for_it() {
                 .split_whitespace()
                 .filter_map(|pid| pid.parse().ok())
                 .collect();
-            pids.len() == 2 && !pids.contains(&before.as_raw_nonzero().get())
+            pids.len() == 3 && !pids.contains(&before.as_raw_nonzero().get())
         });
         until("the supervisor answers control", || {
             host.command(&["--json", "image", "ls"])
@@ -240,10 +247,10 @@ fn a_child_that_is_killed_comes_back_and_callers_wait_for_it() {
 fn children_die_with_their_parent() {
     let host = Host::new();
     let mut up = host.up("127.0.0.1:0");
-    let children = ["control", "supervisor"].map(|name| host.child(&up, name));
+    let children = ["control", "edge", "supervisor"].map(|name| host.child(&up, name));
     up.parent.kill().unwrap();
     up.parent.wait().unwrap();
-    until("both are gone", || {
+    until("all are gone", || {
         children.iter().all(|pid| test_kill_process(*pid).is_err())
     });
     // And nothing of them is in the way of the next.

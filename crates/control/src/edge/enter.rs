@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use creel_api::ErrorCode;
 use creel_domain::AgentHost;
-use creel_protocol::edge::{Enter, EnterWith, Entered, Hidden};
+use creel_protocol::edge::{Enter, EnterWith, Entered, Face, Hidden};
 use creel_store::ACCESS_FOR;
 
 use super::right::{agent, can_come, door, slow_down};
@@ -18,18 +18,20 @@ use crate::{
 };
 
 pub(super) async fn enter(control: &Arc<Control>, enter: Enter) -> Answer<Entered> {
-    let agent = agent(control, &enter.face).await?;
-    let door = door(control, &agent, enter.face.port).await?;
-    let org = control.store.org(agent.org);
+    let (agent, port) = agent(control, &enter.face).await?;
+    let door = door(control, &agent, port).await?;
+    let (org, host) = (control.store.org(agent.org), enter.face.host());
     let secret = sign_in::secret("")?;
     let entered = match &enter.with {
         EnterWith::Ticket(ticket) => {
-            let port = org.use_ticket(agent.id, hash(&ticket.0), hash(&secret)).await?;
+            let port = org
+                .use_ticket(agent.id, host, hash(&ticket.0), hash(&secret))
+                .await?;
             port == Some(door.port)
         }
         EnterWith::Link(link) => match org.share_link(agent.id, hash(&link.0)).await? {
             Some(link) if link.port == door.port => {
-                org.use_share_link(agent.id, &link, hash(&secret)).await?;
+                org.use_share_link(agent.id, &link, host, hash(&secret)).await?;
                 true
             }
             _ => false,
@@ -58,20 +60,27 @@ pub(super) async fn enter(control: &Arc<Control>, enter: Enter) -> Answer<Entere
 pub(crate) async fn let_in(control: &Control, caller: &Caller, to: &str) -> Answer<String> {
     let wrong = || Failure::invalid("`to` is not the address of an agent's page here.");
     let url: http::Uri = to.parse().map_err(|_| wrong())?;
-    let host = control.agent_urls.read(&url).ok_or_else(wrong)?;
-    let agent = agent(control, &host.clone().into()).await?;
+    let (face, base): (Face, String) = if let Some(host) = control.agent_urls.read(&url) {
+        let base = control.agent_urls.of(&host);
+        (host.into(), base)
+    } else {
+        let domain = control.agent_urls.read_domain(&url).ok_or_else(wrong)?;
+        let base = control.agent_urls.of_domain(&domain);
+        (domain.into(), base)
+    };
+    let (agent, port) = agent(control, &face).await?;
     can_come(caller, &agent)?;
     let session = caller
         .session
         .ok_or_else(|| Failure::invalid("Only a browser that is signed in is let in this way."))?;
-    let door = door(control, &agent, host.port).await?;
+    let door = door(control, &agent, port).await?;
     let ticket = sign_in::secret("")?;
     caller
         .org(control)
-        .add_ticket(agent.id, door.port, session.id, hash(&ticket))
+        .add_ticket(agent.id, door.port, face.host(), session.id, hash(&ticket))
         .await?;
     let path = url.path_and_query().map_or("/", |path| path.as_str());
-    Ok(arrival(&control.agent_urls.of(&host), &ticket, path))
+    Ok(arrival(&base, &ticket, path))
 }
 
 /// The edge answers here itself, on every agent's host.

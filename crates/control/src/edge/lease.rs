@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use creel_api::ErrorCode;
-use creel_domain::{Agent, AgentState, BridgeHealth, Depth, Intent, Observed, RuntimeState, SandboxState};
+use creel_domain::{
+    Agent, AgentState, BridgeHealth, Depth, Generation, Intent, Observed, RuntimeState, SandboxId,
+    SandboxState,
+};
 use creel_protocol::edge::{ALIVE_EVERY, Knock, LeaseEvent, Place, Waking};
 use tokio::{
     sync::mpsc::Sender,
@@ -48,8 +51,8 @@ async fn held(control: &Arc<Control>, knock: &Knock, events: &Events) -> LeaseEv
     };
     let _needed = control.activity.begin(way.agent.id);
     let page = way.agent.spec.runtime.page() == Some(way.port);
-    let sandbox = match arrive(control, &way.agent, page, events).await {
-        Ok(agent) => agent.sandbox,
+    let (sandbox, woken) = match arrive(control, &way.agent, page, events).await {
+        Ok(agent) => (agent.sandbox, agent.generation),
         Err(failure) => return LeaseEvent::Refused(refused(&failure, again(&failure))),
     };
     // What they begin there is theirs to have models for.
@@ -70,7 +73,7 @@ async fn held(control: &Arc<Control>, knock: &Knock, events: &Events) -> LeaseEv
         return LeaseEvent::Alive;
     }
     LeaseEvent::Ended {
-        why: lost(control, knock, &way, events).await,
+        why: lost(control, knock, &way, woken, events).await,
     }
 }
 
@@ -161,14 +164,29 @@ async fn tell(said: &mut String, agent: &Agent, why: &str, events: &Events) {
 }
 
 /// Returns, with the reason, when the agent is there no more or the right is gone.
-async fn lost(control: &Arc<Control>, knock: &Knock, way: &Way, events: &Events) -> String {
+async fn lost(
+    control: &Arc<Control>,
+    knock: &Knock,
+    way: &Way,
+    woken: Generation,
+    events: &Events,
+) -> String {
     let (mut sure, mut spoke) = (Instant::now(), Instant::now());
     let mut changes = control.sightings.subscribe();
+    let mut rested = false;
     loop {
         let look = sleep(LOOK_EVERY);
         tokio::select! {
             () = look => {}
-            () = gone(control, way, &mut changes) => return "the agent's sandbox was stopped".to_owned(),
+            turned = turned(control, (way.agent.sandbox, woken), &mut changes, rested) => match turned {
+                Turned::Gone => return "the agent's sandbox was stopped".to_owned(),
+                Turned::Rests(rests) => {
+                    rested = rests;
+                    if rests && events.send(LeaseEvent::Rests).await.is_err() {
+                        return String::new();
+                    }
+                }
+            }
         }
         if spoke.elapsed() >= ALIVE_EVERY {
             spoke = Instant::now();
@@ -184,23 +202,39 @@ async fn lost(control: &Arc<Control>, knock: &Knock, way: &Way, events: &Events)
     }
 }
 
-/// Returns when the sandbox is known not to run. One that is not known of may run.
-async fn gone(control: &Arc<Control>, way: &Way, changes: &mut tokio::sync::watch::Receiver<()>) {
+/// What became of a sandbox that was there.
+enum Turned {
+    Gone,
+    /// Whether it is held still.
+    Rests(bool),
+}
+
+/// Returns when the sandbox is known not to run, or rests where it did not before, or the other way round. One that is
+/// not known of may run. `woken` is the generation in which it was awake.
+async fn turned(
+    control: &Arc<Control>,
+    (sandbox, woken): (SandboxId, Generation),
+    changes: &mut tokio::sync::watch::Receiver<()>,
+    rested: bool,
+) -> Turned {
     loop {
         changes.borrow_and_update();
-        let sighting = control.sightings.get(way.agent.sandbox);
-        let runs = match &sighting.sandbox {
+        let sighting = control.sightings.get(sandbox);
+        let rests = match &sighting.sandbox {
             // One that was just woken may be known as asleep for a moment; held still, it is there all the same.
             Observed::Seen { value, .. } => match value.state {
-                SandboxState::Running { .. } => true,
-                SandboxState::Asleep { depth, .. } => depth != Depth::OnDisk,
-                _ => false,
+                SandboxState::Running { .. } => false,
+                SandboxState::Asleep { depth, .. } if depth != Depth::OnDisk => value.generation > woken,
+                _ => return Turned::Gone,
             },
-            Observed::Absent => false,
-            Observed::Unknown => true,
+            Observed::Absent => return Turned::Gone,
+            Observed::Unknown => rested,
         };
-        if !runs || changes.changed().await.is_err() {
-            return;
+        if rests != rested {
+            return Turned::Rests(rests);
+        }
+        if changes.changed().await.is_err() {
+            return Turned::Gone;
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! edge ─▶ lease ─▶ right: whose port, who comes? ─▶ rest: awake? ─▶ where it is, until the edge lets go
-//!      └▶ enter ─▶ a ticket or a share link becomes a browser's access
+//!      ├▶ enter ─▶ a ticket or a share link becomes a browser's access
+//!      └▶ name ─▶ is it an owner's domain that leads to an agent?
 //! ```
 
 mod enter;
@@ -21,7 +22,7 @@ use axum::{
     routing::post,
 };
 use creel_daemon::{Peer, ServeOptions};
-use creel_protocol::edge::{Enter, Knock, LeaseEvent, QUESTION_BYTES, Refused};
+use creel_protocol::edge::{Enter, Knock, LeaseEvent, NameAnswer, NameAsked, QUESTION_BYTES, Refused};
 use futures_util::StreamExt as _;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::ReceiverStream;
@@ -48,6 +49,7 @@ pub(crate) fn routes(control: Arc<Control>) -> Router {
     Router::new()
         .route("/v1/lease", post(lease))
         .route("/v1/enter", post(enter))
+        .route("/v1/name", post(name))
         .layer(DefaultBodyLimit::max(QUESTION_BYTES))
         .layer(axum::middleware::from_fn(ours))
         .with_state(control)
@@ -83,6 +85,19 @@ async fn enter(State(control): State<Arc<Control>>, Json(enter): Json<Enter>) ->
             let refused = refused(&failure, None);
             let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (status, Json(refused)).into_response()
+        }
+    }
+}
+
+async fn name(State(control): State<Arc<Control>>, Json(asked): Json<NameAsked>) -> Response {
+    match control.store.platform().host(asked.name.as_str()).await {
+        Ok(host) => Json(NameAnswer {
+            served: host.is_some(),
+        })
+        .into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "a name could not be looked up");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
 }

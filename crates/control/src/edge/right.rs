@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use creel_api::ErrorCode;
-use creel_domain::{Agent, Intent, PortAccess, RateClass, Scope};
+use creel_domain::{Agent, DomainName, Intent, PortAccess, RateClass, Scope};
 use creel_protocol::edge::{Face, Hidden, Knock, Shown};
 use creel_store::AccessBy;
 
@@ -50,17 +50,25 @@ fn nobody(label: &str) -> Failure {
     ))
 }
 
-/// The agent behind a face.
-pub(super) async fn agent(control: &Control, face: &Face) -> Answer<Agent> {
-    let missing = || nobody(&face.label);
-    let (org, agent) = control
-        .store
-        .platform()
-        .host(&face.label)
-        .await?
-        .ok_or_else(missing)?;
-    match control.store.org(org).agent(agent).await {
-        Ok(agent) if agent.intent != Intent::Delete => Ok(agent),
+fn nowhere(domain: &str) -> Failure {
+    let domain: String = domain.chars().take(DomainName::MAX_BYTES).collect();
+    Failure::new(
+        ErrorCode::UnknownHost,
+        format!("`{domain}` leads nowhere here: its owner sees why with `creel domain ls`."),
+    )
+}
+
+/// The agent behind a face, and which of its ports is meant; none: its page.
+pub(super) async fn agent(control: &Control, face: &Face) -> Answer<(Agent, Option<u16>)> {
+    let missing = || match face.is_domain() {
+        true => nowhere(&face.label),
+        false => nobody(&face.label),
+    };
+    let host = control.store.platform().host(&face.label).await?;
+    let host = host.ok_or_else(missing)?;
+    let port = if face.is_domain() { host.port } else { face.port };
+    match control.store.org(host.org).agent(host.agent).await {
+        Ok(agent) if agent.intent != Intent::Delete => Ok((agent, port)),
         Ok(_) | Err(creel_store::Error::NotFound(_)) => Err(missing()),
         Err(error) => Err(error.into()),
     }
@@ -133,12 +141,12 @@ fn unknown(detail: &str) -> Failure {
 
 /// Which way a request may take.
 pub(super) async fn way(control: &Control, knock: &Knock) -> Answer<Way> {
-    let agent = agent(control, &knock.face).await?;
-    let Door { port, access } = door(control, &agent, knock.face.port).await?;
+    let (agent, port) = agent(control, &knock.face).await?;
+    let Door { port, access } = door(control, &agent, port).await?;
     let right = match (&knock.shown, access) {
         (_, PortAccess::Public) => Right::Public,
         (shown, PortAccess::Private) => {
-            let right = private(control, &agent, port, shown).await;
+            let right = private(control, &agent, port, knock).await;
             if right
                 .as_ref()
                 .is_err_and(|failure| failure.code() == ErrorCode::Unauthenticated)
@@ -165,8 +173,8 @@ pub(super) fn slow_down(control: &Control, address: IpAddr) -> Answer<()> {
     }
 }
 
-async fn private(control: &Control, agent: &Agent, port: u16, shown: &Shown) -> Answer<Right> {
-    match shown {
+async fn private(control: &Control, agent: &Agent, port: u16, knock: &Knock) -> Answer<Right> {
+    match &knock.shown {
         Shown::Nothing => Err(unknown(
             "This page is private. Sign in, or send an API token as `Authorization: Bearer TOKEN`.",
         )),
@@ -184,7 +192,8 @@ async fn private(control: &Control, agent: &Agent, port: u16, shown: &Shown) -> 
         }
         Shown::Access(secret) => {
             let org = control.store.org(agent.org);
-            let found = org.access(agent.id, port, sign_in::hash(&secret.0)).await?;
+            let host = knock.face.host();
+            let found = org.access(agent.id, port, host, sign_in::hash(&secret.0)).await?;
             match found {
                 Some(AccessBy::Link(_)) => Ok(Right::Link(secret.clone())),
                 Some(AccessBy::Session(id)) => {
@@ -211,8 +220,8 @@ fn member(agent: &Agent, caller: Caller) -> Answer<Right> {
 impl Way {
     /// Whether what was right is so still. An error of the store says neither.
     pub(super) async fn holds(&self, control: &Control, face: &Face) -> Answer<()> {
-        let agent = agent(control, face).await?;
-        let door = door(control, &agent, face.port).await?;
+        let (agent, port) = agent(control, face).await?;
+        let door = door(control, &agent, port).await?;
         if door.port != self.port || agent.id != self.agent.id {
             return Err(Failure::not_found("The address leads elsewhere by now."));
         }
@@ -228,7 +237,8 @@ impl Way {
             }
             (Right::Link(secret), _) => {
                 let org = control.store.org(agent.org);
-                let access = org.access(agent.id, self.port, sign_in::hash(&secret.0)).await?;
+                let secret = sign_in::hash(&secret.0);
+                let access = org.access(agent.id, self.port, face.host(), secret).await?;
                 access.map(drop).ok_or_else(|| unknown("The share link is over."))
             }
         }

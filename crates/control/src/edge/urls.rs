@@ -1,5 +1,7 @@
 //! Where agents are reached: below the agents' domain, or by path at Creel's own address.
 
+use std::net::IpAddr;
+
 use creel_domain::{AgentHost, DomainName};
 
 use crate::PublicUrl;
@@ -84,23 +86,55 @@ impl AgentUrls {
         }
     }
 
+    /// The address of an owner's domain.
+    pub(crate) fn of_domain(&self, name: &DomainName) -> String {
+        let scheme = if self.own.is_https() { "https" } else { "http" };
+        let port = self.own.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{name}{port}")
+    }
+
+    /// Where an owner's domain has to point, as a kind of DNS record and its value: to the agent's own name where it has
+    /// one in DNS, else to Creel's.
+    pub(crate) fn points_to(&self, label: &str) -> (&'static str, String) {
+        if let Some(domain) = self.domain.as_deref().filter(|domain| *domain != LOCALHOST) {
+            return ("CNAME", format!("{label}.{domain}"));
+        }
+        let host = self.own.host().trim_start_matches('[').trim_end_matches(']');
+        let kind = match host.parse() {
+            Ok(IpAddr::V4(_)) => "A",
+            Ok(IpAddr::V6(_)) => "AAAA",
+            Err(_) => "CNAME",
+        };
+        (kind, host.to_owned())
+    }
+
     pub(crate) fn by_path(&self, host: &AgentHost) -> String {
         format!("{}/a/{host}/", self.own)
     }
 
-    /// Which agent an address leads to, and the rest of it; none: it is no agent's.
+    /// Which agent an address leads to; none: it is no agent's.
     pub(crate) fn read(&self, url: &http::Uri) -> Option<AgentHost> {
         let domain = self.domain.as_deref()?;
+        let label = self.host_of(url)?.strip_suffix(domain)?.strip_suffix('.')?;
+        AgentHost::read(label)
+    }
+
+    /// Which owner's domain an address may be of, if it is one of ours at all.
+    pub(crate) fn read_domain(&self, url: &http::Uri) -> Option<DomainName> {
+        let name: DomainName = self.host_of(url)?.parse().ok()?;
+        let ours = |domain: &str| name.is_within(domain);
+        (!ours(&self.own.host().to_ascii_lowercase()) && !self.domain.as_deref().is_some_and(ours))
+            .then_some(name)
+    }
+
+    /// The host of an address of this edge's.
+    fn host_of<'u>(&self, url: &'u http::Uri) -> Option<&'u str> {
         let scheme = if self.own.is_https() { "https" } else { "http" };
         let authority = url.authority()?;
-        if url.scheme_str() != Some(scheme)
-            || authority.port_u16() != self.own.port()
-            || authority.as_str().contains('@')
-        {
-            return None;
-        }
-        let label = authority.host().strip_suffix(domain)?.strip_suffix('.')?;
-        AgentHost::read(label)
+        let ours = url.scheme_str() == Some(scheme)
+            && authority.port_u16() == self.own.port()
+            && !authority.as_str().contains('@');
+        ours.then(|| authority.host())
     }
 }
 
@@ -142,6 +176,43 @@ mod tests {
             "/scout",
         ] {
             assert_eq!(local.read(&text.parse().expect("an address")), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_owners_domain_has_an_address_and_points_somewhere() {
+        let local = urls("http://127.0.0.1:7300", None);
+        let remote = urls("https://creel.example.com", Some("agents.example.net"));
+        let bare = urls("https://creel.example.com", None);
+        let chat: DomainName = "chat.example.org".parse().expect("a domain");
+        for (urls, written, kind, value) in [
+            (&local, "http://chat.example.org:7300", "A", "127.0.0.1"),
+            (
+                &remote,
+                "https://chat.example.org",
+                "CNAME",
+                "scout.agents.example.net",
+            ),
+            (&bare, "https://chat.example.org", "CNAME", "creel.example.com"),
+        ] {
+            assert_eq!(urls.of_domain(&chat), written);
+            assert_eq!(urls.points_to("scout"), (kind, value.to_owned()));
+            let uri = format!("{written}/path?a=b").parse().expect("an address");
+            assert_eq!(urls.read_domain(&uri), Some(chat.clone()));
+        }
+        for text in [
+            "http://chat.example.org/",
+            "https://chat.example.org:8443/",
+            "https://evil@chat.example.org/",
+            "https://creel.example.com/",
+            "https://scout.agents.example.net/",
+            "https://192.0.2.1/",
+        ] {
+            assert_eq!(
+                remote.read_domain(&text.parse().expect("an address")),
+                None,
+                "{text}"
+            );
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod cookie;
 mod cursor;
 mod dashboard;
 mod devices;
+mod domains;
 mod events;
 mod exec;
 mod extract;
@@ -85,6 +86,7 @@ fn api() -> OpenApiRouter<Arc<Control>> {
         .merge(files::routes())
         .merge(logs::routes())
         .merge(ports::routes())
+        .merge(domains::routes())
         .merge(usage::routes())
         .merge(events::routes())
         .merge(providers::routes())

@@ -123,6 +123,28 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
         "/v1/agents/{agent}/ports/{port}",
         Needs(Scope::AgentsWrite),
     ),
+    ("GET", "/v1/domains", Needs(Scope::AgentsRead)),
+    ("GET", "/v1/agents/{agent}/domains", Needs(Scope::AgentsRead)),
+    (
+        "GET",
+        "/v1/agents/{agent}/domains/{domain}",
+        Needs(Scope::AgentsRead),
+    ),
+    (
+        "PUT",
+        "/v1/agents/{agent}/domains/{domain}",
+        Needs(Scope::AgentsWrite),
+    ),
+    (
+        "DELETE",
+        "/v1/agents/{agent}/domains/{domain}",
+        Needs(Scope::AgentsWrite),
+    ),
+    (
+        "POST",
+        "/v1/agents/{agent}/domains/{domain}/verify",
+        Needs(Scope::AgentsWrite),
+    ),
     ("GET", "/v1/agents/{agent}/share-links", Needs(Scope::AgentsRead)),
     (
         "POST",

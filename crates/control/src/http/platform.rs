@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json as Answered, extract::State, http::StatusCode};
-use creel_api::{Host, HostPaging, Identity, Image, ImageList, ImageProgress, Problem, Version};
+use creel_api::{Host, HostPaging, HostSpares, Identity, Image, ImageList, ImageProgress, Problem, Version};
 use creel_domain::{Act, ImageName};
 use creel_protocol::{ImageState, ImageStatus};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -13,7 +13,7 @@ use super::{
     extract::Path,
     failure::{Answer, Failure, sentence},
 };
-use crate::Control;
+use crate::{Control, spares};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new()
@@ -52,6 +52,7 @@ async fn whoami(caller: Caller) -> Answered<Identity> {
     responses((status = 200, body = Host), (status = "default", body = Problem)))]
 async fn host(_caller: Caller, State(control): State<Arc<Control>>) -> Answer<Answered<Host>> {
     let report = control.supervisor.host().await?;
+    let spares = spares::standing(&control).await?;
     Ok(Answered(Host {
         backend: report.backend,
         tried: report.tried,
@@ -61,7 +62,25 @@ async fn host(_caller: Caller, State(control): State<Arc<Control>>) -> Answer<An
             found: report.paging.found,
             next: report.paging.next,
         },
+        spares: spares.into_iter().map(shown_spares).collect(),
     }))
+}
+
+fn shown_spares(standing: spares::Standing) -> HostSpares {
+    let spares::Standing {
+        runtime,
+        wanted,
+        ready,
+        preparing,
+        waiting,
+    } = standing;
+    HostSpares {
+        runtime,
+        wanted,
+        ready,
+        preparing,
+        waiting,
+    }
 }
 
 /// The read-only roots that sandboxes run from.

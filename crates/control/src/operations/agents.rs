@@ -19,9 +19,6 @@ use crate::{
     },
 };
 
-/// The model of an agent that names none.
-const DEFAULT_MODEL: &str = "demo/demo";
-
 /// Which revision a change is meant for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Revision {
@@ -68,10 +65,7 @@ pub(crate) async fn create(
     key: Option<Key>,
 ) -> Answer<Agent> {
     let runtime = create.runtime.unwrap_or(Runtime::Openclaw);
-    let model = match create.model {
-        Some(model) => model,
-        None => DEFAULT_MODEL.parse().map_err(Failure::internal)?,
-    };
+    let model = create.model.unwrap_or_else(ModelName::demo);
     let spec = AgentSpec {
         runtime,
         model,
@@ -94,6 +88,8 @@ pub(crate) async fn create(
         .await?;
     control.add_owner(&agent);
     control.nudges.nudge((&agent).into());
+    // It may have got one.
+    control.spares.nudge();
     Ok(agent)
 }
 

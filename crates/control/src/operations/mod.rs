@@ -3,6 +3,7 @@
 pub(crate) mod access_tokens;
 pub(crate) mod agents;
 pub(crate) mod devices;
+pub(crate) mod domains;
 pub(crate) mod events;
 pub(crate) mod members;
 mod once;
@@ -38,6 +39,7 @@ impl From<creel_store::Error> for Failure {
             | Error::LastWayIn
             | Error::PasskeyTaken
             | Error::AlreadyMember
+            | Error::DomainElsewhere { .. }
             | Error::IssuerTaken(_) => ErrorCode::Conflict,
             Error::NotYours => ErrorCode::Forbidden,
             Error::TooManyGuesses { .. } | Error::TooManyDevicesAsk | Error::TooManySignIns => {

@@ -92,8 +92,9 @@ pub(super) async fn watch(control: Arc<Control>) {
                 while let Some(report) = reports.next().await {
                     let sandbox = report.sandbox;
                     control.sightings.report(report, control.clock.now());
-                    if let Some(agent) = control.owner(sandbox) {
-                        control.nudges.nudge(agent);
+                    match control.owner(sandbox) {
+                        Some(agent) => control.nudges.nudge(agent),
+                        None => control.spares.nudge(),
                     }
                 }
                 tracing::info!("the supervisor's reports ended; looking again");

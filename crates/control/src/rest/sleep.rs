@@ -7,11 +7,24 @@ use jiff::SignedDuration;
 
 use crate::Control;
 
+/// Whoever only keeps an agent awake for what may come lets go of it so soon after it was told to sleep. Who still needs
+/// it then, wakes it.
+const LET_GO_WITHIN: Duration = Duration::from_millis(300);
+
 /// Does what an agent's rest asks for now. How long until it may ask for something, where that is known.
 pub(crate) async fn settle(control: &Arc<Control>, agent: &Agent, state: &AgentState) -> Option<Duration> {
     match agent.intent {
         Intent::Run if matches!(state, AgentState::Running { .. }) => settle_awake(control, agent).await,
         Intent::Sleep if control.activity.is_needed(agent.id) => {
+            let slept = agent
+                .asleep_since
+                .map(|since| control.clock.now().duration_since(since));
+            let slept = slept.and_then(|slept| Duration::try_from(slept).ok());
+            if let Some(wait) = slept.and_then(|slept| LET_GO_WITHIN.checked_sub(slept))
+                && !wait.is_zero()
+            {
+                return Some(wait);
+            }
             // Whoever needs it has woken it, and could not write that down.
             if agent.spec.rest.autostart
                 && let Err(error) = control.store.org(agent.org).wake_agent(agent.id).await

@@ -128,6 +128,9 @@ fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
         ("POST", "/v1/providers/{name}/test") => (json!({}), "provider.test"),
         ("PUT", "/v1/agents/{agent}/ports/{port}") => (json!({"access": "public"}), "port.publish"),
         ("DELETE", "/v1/agents/{agent}/ports/{port}") => (json!({}), "port.unpublish"),
+        ("PUT", "/v1/agents/{agent}/domains/{domain}") => (json!({"port": 3000}), "domain.change"),
+        ("DELETE", "/v1/agents/{agent}/domains/{domain}") => (json!({}), "domain.remove"),
+        ("POST", "/v1/agents/{agent}/domains/{domain}/verify") => (json!({}), "domain.verify"),
         ("POST", "/v1/agents/{agent}/share-links") => (json!({"port": 3000}), "share_link.create"),
         ("DELETE", "/v1/agents/{agent}/share-links/{link}") => (json!({}), "share_link.delete"),
         ("PUT", "/v1/secrets/{secret}" | "/v1/agents/{agent}/secrets/{secret}") => {
@@ -249,6 +252,9 @@ impl Things {
             .ask("PUT", "/v1/agents/scout/ports/3000", &headers, "{}")
             .await;
         published.expect(200).await;
+        let path = "/v1/agents/scout/domains/used.example.com";
+        let claimed = world.ask("PUT", path, &headers, "{}").await;
+        claimed.expect(200).await;
         let shared = world
             .post("/v1/agents/scout/share-links", json!({"port": 3000}))
             .await
@@ -352,6 +358,7 @@ impl Things {
             .replace("{turn}", &self.turn)
             .replace("{port}", "3000")
             .replace("{link}", &self.link)
+            .replace("{domain}", "used.example.com")
             .replace(
                 "{name}",
                 if template == "/v1/providers/{name}/test" {

@@ -25,7 +25,7 @@ fn face(port: Option<u16>) -> Face {
 }
 
 /// A lease as the edge has it.
-struct Lease {
+pub(super) struct Lease {
     body: BodyDataStream,
     rest: Vec<u8>,
 }
@@ -43,7 +43,7 @@ impl Lease {
     }
 
     /// The next event that says something.
-    async fn told(&mut self) -> LeaseEvent {
+    pub(super) async fn told(&mut self) -> LeaseEvent {
         loop {
             match self.next().await.expect("it goes on") {
                 LeaseEvent::Alive | LeaseEvent::Waking(_) => {}
@@ -52,14 +52,14 @@ impl Lease {
         }
     }
 
-    async fn ready(&mut self) -> Place {
+    pub(super) async fn ready(&mut self) -> Place {
         match self.told().await {
             LeaseEvent::Ready(place) => place,
             other => panic!("not ready: {other:?}"),
         }
     }
 
-    async fn refused(&mut self) -> (u16, String) {
+    pub(super) async fn refused(&mut self) -> (u16, String) {
         match self.told().await {
             LeaseEvent::Refused(refused) => (refused.status, refused.code),
             other => panic!("not refused: {other:?}"),
@@ -67,7 +67,11 @@ impl Lease {
     }
 }
 
-async fn ask(world: &World, path: &str, question: &impl serde::Serialize) -> axum::response::Response {
+pub(super) async fn ask(
+    world: &World,
+    path: &str,
+    question: &impl serde::Serialize,
+) -> axum::response::Response {
     let uid = rustix::process::getuid().as_raw();
     let request = Request::post(path)
         .header(header::CONTENT_TYPE, "application/json")
@@ -83,8 +87,12 @@ async fn ask(world: &World, path: &str, question: &impl serde::Serialize) -> axu
 }
 
 async fn knock(world: &World, port: Option<u16>, shown: Shown) -> Lease {
+    knock_at(world, face(port), shown).await
+}
+
+pub(super) async fn knock_at(world: &World, face: Face, shown: Shown) -> Lease {
     let knock = Knock {
-        face: face(port),
+        face,
         shown,
         address: HOME,
     };
@@ -96,11 +104,11 @@ async fn knock(world: &World, port: Option<u16>, shown: Shown) -> Lease {
     }
 }
 
-fn token(world: &World) -> Shown {
+pub(super) fn token(world: &World) -> Shown {
     Shown::Token(Hidden(world.token.clone()))
 }
 
-async fn publish(world: &World, port: u16, how: serde_json::Value) {
+pub(super) async fn publish(world: &World, port: u16, how: serde_json::Value) {
     let path = format!("/v1/agents/scout/ports/{port}");
     let headers = [("content-type", "application/json")];
     let reply = world.ask("PUT", &path, &headers, how.to_string()).await;
@@ -175,6 +183,34 @@ async fn a_lease_wakes_an_agent_and_keeps_it_awake_until_it_is_let_go() {
 }
 
 #[tokio::test]
+async fn an_owner_puts_an_agent_to_sleep_that_nobody_uses_though_somebody_came() {
+    let world = World::new().await;
+    world.running_agent("scout").await;
+    publish(&world, 3000, json!({})).await;
+    let sleep = || async {
+        let headers = [("content-type", "application/json"), ("if-match", "*")];
+        let sleep = json!({"intent": "sleep"}).to_string();
+        let told = world.ask("PATCH", "/v1/agents/scout", &headers, sleep).await;
+        told.expect(200).await;
+    };
+    let mut lease = knock(&world, Some(3000), token(&world)).await;
+    lease.ready().await;
+    sleep().await;
+    assert_eq!(lease.told().await, LeaseEvent::Rests);
+    drop(lease);
+    world.until("scout", "asleep").await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    world.until("scout", "asleep").await;
+
+    // One that is used wakes it again.
+    let mut lease = knock(&world, Some(3000), token(&world)).await;
+    lease.ready().await;
+    sleep().await;
+    assert_eq!(lease.told().await, LeaseEvent::Rests);
+    world.until("scout", "running").await;
+}
+
+#[tokio::test]
 async fn a_lease_ends_when_its_right_or_its_agent_is_gone() {
     let world = World::new().await;
     world.running_agent("scout").await;
@@ -212,8 +248,12 @@ async fn a_lease_ends_when_its_right_or_its_agent_is_gone() {
 }
 
 async fn enter(world: &World, with: EnterWith) -> Option<Entered> {
+    enter_at(world, face(Some(3000)), with).await
+}
+
+pub(super) async fn enter_at(world: &World, face: Face, with: EnterWith) -> Option<Entered> {
     let question = Enter {
-        face: face(Some(3000)),
+        face,
         with,
         address: HOME,
     };

@@ -12,6 +12,7 @@ mod chat;
 mod computer;
 mod crash;
 pub(crate) mod devices;
+mod domains;
 mod edge;
 mod events;
 mod limits;
@@ -26,11 +27,18 @@ mod rest;
 mod schedules;
 mod secrets;
 mod sign_in;
+mod spares;
 mod uplink;
 mod vault;
 mod wall;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -39,7 +47,7 @@ use axum::{
 };
 use creel_api::Agent;
 use creel_daemon::{Clock, Shutdown};
-use creel_domain::{Deadlines, SandboxId};
+use creel_domain::{Deadlines, SandboxId, SparePool};
 use creel_protocol::{Layout, Supervisor};
 use creel_store::{Address, MasterKey, MasterKeys, Store};
 use creel_testkit::{CrashPoints, FakeBridges, FakeSupervisor, PostgresDatabase};
@@ -57,13 +65,26 @@ const STEP: Duration = Duration::from_millis(50);
 /// No story waits longer for anything, by its own clock.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A clock that goes with tokio's, which a test can stop.
-pub(crate) struct TestClock(Instant);
+/// A clock that goes with tokio's, which a test can stop, and ahead of it by what a test adds.
+pub(crate) struct TestClock {
+    began: Instant,
+    ahead_s: Arc<AtomicI64>,
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let since = SignedDuration::try_from(self.0.elapsed()).expect("a short test");
+        let since = SignedDuration::try_from(self.began.elapsed()).expect("a short test");
+        let since = since + SignedDuration::from_secs(self.ahead_s.load(Ordering::SeqCst));
         Timestamp::from_second(1_800_000_000).expect("in range") + since
+    }
+}
+
+/// For stories in which nobody has set a record.
+struct NothingInDns;
+
+impl crate::TxtLookup for NothingInDns {
+    fn txt<'l>(&'l self, _name: &'l str) -> crate::TxtRecords<'l> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 }
 
@@ -84,6 +105,7 @@ pub(crate) struct World {
     database: Option<PostgresDatabase>,
     vaults: Arc<OrgVaults>,
     clock: Arc<dyn Clock>,
+    ahead_s: Arc<AtomicI64>,
     pub(crate) supervisor: FakeSupervisor,
     pub(crate) bridges: FakeBridges,
     pub(crate) points: CrashPoints,
@@ -94,6 +116,10 @@ pub(crate) struct World {
     pub(crate) token: String,
     /// How often callers may ask, from the next start on.
     pub(crate) rates: Option<creel_domain::Rates>,
+    /// What stands in DNS, from the next start on.
+    pub(crate) dns: Arc<dyn crate::TxtLookup>,
+    /// How many sandboxes are kept ready, from the next start on.
+    pub(crate) spares: SparePool,
     /// While it is open, tokio's own idea of when time may go by is overruled.
     _time: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -153,7 +179,11 @@ impl World {
     /// A new installation that nobody has started yet.
     async fn quiet(keys: MasterKeys) -> Self {
         let home = tempfile::tempdir().expect("a directory");
-        let clock: Arc<dyn Clock> = Arc::new(TestClock(Instant::now()));
+        let ahead_s = Arc::<AtomicI64>::default();
+        let clock: Arc<dyn Clock> = Arc::new(TestClock {
+            began: Instant::now(),
+            ahead_s: Arc::clone(&ahead_s),
+        });
         let vaults = Arc::new(OrgVaults::new(true).expect("a client"));
         let keys = keys.own_keys(Arc::clone(&vaults) as _);
         let mut database = None;
@@ -183,6 +213,7 @@ impl World {
             database,
             vaults,
             clock,
+            ahead_s,
             supervisor,
             bridges,
             points,
@@ -191,6 +222,8 @@ impl World {
             issuers: Vec::new(),
             token: String::new(),
             rates: None,
+            dns: Arc::new(NothingInDns),
+            spares: SparePool::default(),
             _time: None,
         }
     }
@@ -216,6 +249,8 @@ impl World {
             rates: self.rates,
             vaults: Arc::clone(&self.vaults),
             audit_retention_days: Some(400),
+            dns: Arc::clone(&self.dns),
+            spares: self.spares,
         })
         .await
         .expect("a service");
@@ -239,6 +274,11 @@ impl World {
         running.shutdown.begin();
         let _ = running.task.await;
         running.control.turns.drain().await;
+    }
+
+    /// The clock jumps.
+    pub(crate) fn jump(&self, by: SignedDuration) {
+        self.ahead_s.fetch_add(by.as_secs(), Ordering::SeqCst);
     }
 
     pub(crate) fn layout(&self) -> Layout {

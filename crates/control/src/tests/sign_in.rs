@@ -41,7 +41,8 @@ async fn every_route_of_the_description_wants_to_know_who_asks() {
             let path = path
                 .replace("{agent}", "scout")
                 .replace("{turn}", "trn_00000000000000000000000007")
-                .replace("{port}", "3000");
+                .replace("{port}", "3000")
+                .replace("{domain}", "chat.example.com");
             let path = path
                 .replace("{session}", "main")
                 .replace("{image}", "lite")

@@ -29,6 +29,8 @@ struct Other {
 
 const MARK: &str = "theirs-alone";
 const SECRET_MARK: &str = "THEIRS_ALONE";
+/// Their domain, which anybody may claim as well.
+const DOMAIN_MARK: &str = "theirs-alone.example.com";
 
 impl Other {
     async fn new(world: &World) -> Self {
@@ -80,6 +82,9 @@ impl Other {
         let agent_id = id(&agent).parse().expect("an id");
         let published = org.publish_port(agent_id, 3000, creel_domain::PortAccess::Private, false);
         published.await.expect("published");
+        let domain = DOMAIN_MARK.parse().expect("a domain");
+        let claimed = org.put_domain(agent_id, domain, None, MARK.to_owned());
+        claimed.await.expect("claimed");
         let new = creel_store::NewShareLink {
             port: 3000,
             name: MARK.to_owned(),
@@ -134,6 +139,7 @@ impl Other {
             .replace("{turn}", &self.turn)
             .replace("{port}", "3000")
             .replace("{link}", &self.link)
+            .replace("{domain}", DOMAIN_MARK)
             .replace("{schedule}", &self.schedule)
             .replace("{session}", "main")
             .replace("{name}", &self.provider)
@@ -358,6 +364,7 @@ fn nobody(template: &str) -> String {
         .replace("{turn}", "trn_00000000000000000000000007")
         .replace("{port}", "3000")
         .replace("{link}", "shl_00000000000000000000000007")
+        .replace("{domain}", "nobody.example.com")
         .replace("{session}", "main")
         .replace("{name}", "nobody")
         .replace("{secret}", "NOBODY")

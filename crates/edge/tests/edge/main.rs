@@ -2,6 +2,7 @@
 //! their contracts, what listens behind is an ordinary server.
 
 mod crowds;
+mod domains;
 mod door;
 mod hostile;
 mod streams;

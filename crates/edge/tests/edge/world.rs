@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,10 @@ use creel_domain::{AgentId, SandboxId};
 use creel_edge::{Names, Options, TlsFiles, TrustedProxies};
 use creel_protocol::{
     Layout,
-    edge::{Enter, EnterWith, Entered, Hidden, Knock, LeaseEvent, Place, Refused, Shown, Waking},
+    edge::{
+        Enter, EnterWith, Entered, Hidden, Knock, LeaseEvent, NameAnswer, NameAsked, Place, Refused, Shown,
+        Waking,
+    },
 };
 use creel_testkit::FakePorts;
 use futures_util::StreamExt as _;
@@ -49,6 +52,10 @@ pub(crate) struct FakeControl {
     moods: Mutex<HashMap<String, watch::Sender<Mood>>>,
     pub(crate) knocks: Mutex<Vec<Knock>>,
     pub(crate) open: AtomicUsize,
+    /// Questions about owners' names.
+    pub(crate) names: AtomicUsize,
+    /// Such questions come to nothing.
+    pub(crate) names_away: AtomicBool,
     sandbox: Mutex<Option<SandboxId>>,
 }
 
@@ -74,6 +81,10 @@ fn refused(status: u16, code: &str) -> Refused {
 
 pub(crate) fn failed() -> Refused {
     refused(502, "agent_failed")
+}
+
+pub(crate) fn nowhere() -> Refused {
+    refused(421, "unknown_host")
 }
 
 struct Open(Arc<FakeControl>);
@@ -142,6 +153,20 @@ async fn lease(State(control): State<Arc<FakeControl>>, Json(knock): Json<Knock>
     Body::from_stream(lines).into_response()
 }
 
+/// Owners' names are those that something was said about.
+async fn name(State(control): State<Arc<FakeControl>>, Json(asked): Json<NameAsked>) -> Response {
+    control.names.fetch_add(1, Ordering::SeqCst);
+    if control.names_away.load(Ordering::SeqCst) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let served = control
+        .moods
+        .lock()
+        .expect("no panic")
+        .contains_key(asked.name.as_str());
+    Json(NameAnswer { served }).into_response()
+}
+
 async fn enter(Json(enter): Json<Enter>) -> Response {
     match enter.with {
         EnterWith::Ticket(secret) | EnterWith::Link(secret) if secret.0 == "good" => Json(Entered {
@@ -181,6 +206,7 @@ impl World {
         let asked = Router::new()
             .route("/v1/lease", post(lease))
             .route("/v1/enter", post(enter))
+            .route("/v1/name", post(name))
             .with_state(Arc::clone(&control));
         for (socket, router) in [(layout.edge_socket(), asked), (layout.control_socket(), platform)] {
             let listener = bind_unix(&socket, 0o600, None).expect("a socket");

@@ -27,7 +27,7 @@ use crate::{
     Backend, Bundle, Ended, Error, Memory, Paged, Paging, Places, Presence, Steps, Work,
     backend::blocking,
     cgroup::Cgroups,
-    fs as files, mounts,
+    fs as files, hostname, mounts,
     paging::{self, Stop, Swept},
     pid::{self, Held},
     swap::{self, Swap},
@@ -461,6 +461,14 @@ impl Backend for Oci {
         self.on("thaw a sandbox", move |inner| {
             inner.cgroups.thaw(&inner.places.cgroup_of(sandbox));
             Ok(())
+        })
+    }
+
+    fn rename<'a>(&'a self, sandbox: SandboxId, hostname: &'a str) -> Work<'a, Result<(), Error>> {
+        let hostname = hostname.to_owned();
+        self.on("rename a sandbox", move |inner| match inner.first(sandbox)? {
+            Some((pid, held)) => hostname::change(pid, &held, &hostname),
+            None => Ok(()),
         })
     }
 

@@ -7,7 +7,7 @@
 //! | role | what it may |
 //! |---|---|
 //! | the user of the address | owns the tables; sees no tenant's rows unless the transaction says it is maintenance |
-//! | `creel_<database>_tenant` | rows of the org that is set; every connection works as this |
+//! | `creel_<database>_tenant` | rows of the org that is set, and what [`TENANT`] lists; every connection works as this |
 //! | `creel_<database>_platform` | what [`PLATFORM`] lists, of all orgs; taken on for one transaction |
 //!
 //! Neither of the two can log in, owns anything, or may bypass a policy.
@@ -72,10 +72,19 @@ const PLATFORM: &[(&str, &str)] = &[
     ("agents", "SELECT"),
     // Which agent a name belongs to says whose rows to look at.
     ("hosts", "SELECT"),
+    // Whose domains are to be looked at again.
+    ("domains", "SELECT"),
     ("turns", "SELECT"),
     // The scheduler looks whose time has come.
     ("schedules", "SELECT"),
     ("calls", "SELECT, UPDATE"),
+    ("spares", "SELECT, INSERT, UPDATE, DELETE"),
+];
+
+/// What the transaction of an org may do to tables that are nobody's.
+const TENANT: &[(&str, &str)] = &[
+    // Its new agent gets one.
+    ("spares", "SELECT, DELETE"),
 ];
 
 /// PostgreSQL cuts longer names off.
@@ -187,6 +196,9 @@ impl Roles {
         }
         for (table, rights) in PLATFORM {
             sql.push_str(&format!("GRANT {rights} ON {table} TO {platform};"));
+        }
+        for (table, rights) in TENANT {
+            sql.push_str(&format!("GRANT {rights} ON {table} TO {tenant};"));
         }
         sql
     }

@@ -8,6 +8,7 @@ mod browser_sessions;
 mod calls;
 mod crash;
 pub(crate) mod devices;
+mod domains;
 mod identities;
 mod keys;
 mod log;
