@@ -243,6 +243,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents/{agent}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Keeps an agent awake for so long, whoever else needs it, and wakes it if it sleeps. Its owner may put it to sleep all
+         *     the same, which ends the hold.
+         */
+        put: operations["agents_hold"];
+        post?: never;
+        /** Keeps an agent awake no longer. One that nobody keeps awake is left as it is. */
+        delete: operations["agents_release"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/agents/{agent}/logs": {
         parameters: {
             query?: never;
@@ -520,6 +541,23 @@ export interface paths {
         post?: never;
         /** Stops a turn. One that has ended is left as it is. */
         delete: operations["chat_cancel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agents/{agent}/turns/{turn}/drop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a turn that failed or was stopped off the list of those. In its conversation it stays. */
+        post: operations["chat_drop_failed"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2066,6 +2104,11 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             files: components["schemas"]["AgentFiles"];
+            /**
+             * Format: date-time
+             * @description Somebody keeps it awake until then: `PUT /v1/agents/{agent}/hold`.
+             */
+            held_until?: string | null;
             id: components["schemas"]["AgentId"];
             /** @description What its owner wants, or its rest. */
             intent: components["schemas"]["Intent"];
@@ -2616,6 +2659,14 @@ export interface components {
          * @description Grows by one with every change of what is wanted. Whoever acts refuses an older one.
          */
         Generation: number;
+        /** @description `PUT /v1/agents/{agent}/hold`: it does not fall asleep by itself meanwhile. */
+        HoldAgent: {
+            /**
+             * Format: int32
+             * @description From now on: 1 to 86 400 (a day). A hold takes the place of the one before.
+             */
+            seconds: number;
+        };
         /** @description `GET /v1/host`: what the supervisor found by trying. */
         Host: {
             backend: string;
@@ -4460,6 +4511,68 @@ export interface operations {
             };
         };
     };
+    agents_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HoldAgent"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agents_release: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     logs: {
         parameters: {
             query?: {
@@ -5159,6 +5272,34 @@ export interface operations {
         requestBody?: never;
         responses: {
             202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    chat_drop_failed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                turn: components["schemas"]["TurnId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
