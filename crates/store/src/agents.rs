@@ -162,6 +162,7 @@ fn changed(before: &Agent, change: AgentChange, now: jiff::Timestamp) -> Result<
     if agent.intent != before.intent {
         agent.depth = agent.spec.rest.when_told();
         agent.asleep_since = (agent.intent == Intent::Sleep).then_some(now);
+        agent.held_until = agent.held_until.filter(|_| agent.intent == Intent::Run);
     }
     if change.renew {
         agent.incarnation = agent.incarnation.saturating_add(1);
@@ -370,6 +371,7 @@ impl Org {
                     intent: Intent::Sleep,
                     depth,
                     asleep_since: before.asleep_since.or(Some(now)),
+                    held_until: None,
                     generation: before.generation.next(),
                     ..before.clone()
                 };

@@ -102,7 +102,7 @@ async fn find(context: &Context, name: &str) -> Result<Domain> {
 }
 
 fn records(domain: &Domain) -> String {
-    let mut table = Table::new(&["TYPE", "NAME", "VALUE"]);
+    let mut table = Table::new(&["TYPE", "NAME", "VALUE"]).whole();
     for record in &domain.records {
         table.row([record.kind.clone(), record.name.clone(), record.value.clone()]);
     }

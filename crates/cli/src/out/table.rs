@@ -27,6 +27,11 @@ impl Table {
         self
     }
 
+    /// What stands in it is copied from: nothing is cut.
+    pub(crate) fn whole(self) -> Self {
+        self.gives_way(usize::MAX)
+    }
+
     /// These columns hold numbers.
     pub(crate) fn right(mut self, columns: &[usize]) -> Self {
         self.right = columns.to_vec();
@@ -114,6 +119,13 @@ pub(crate) fn wrap(text: &str, columns: usize, indent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_cut_that_is_copied_from() {
+        let mut table = Table::new(&["TYPE", "VALUE"]).whole();
+        table.row(["TXT".to_owned(), "x".repeat(90)]);
+        assert!(table.render_within(40).contains(&"x".repeat(90)));
+    }
 
     #[test]
     fn the_long_column_gives_way_and_numbers_stand_right() {
