@@ -635,7 +635,7 @@ async fn what_came_to_nothing_is_listed_and_said_once_more() {
     let path = format!("/v1/agents/scout/turns/{}", turn["id"].as_str().expect("an id"));
     assert_eq!(world.get(&path).await.expect(200).await["state"], "failed");
     let trail = world.get("/v1/audit?action=turn.drop").await.expect(200).await;
-    assert_eq!(trail["items"][0]["action"], "turn.drop", "{trail}");
+    assert_eq!(trail["items"][0]["act"]["action"], "turn.drop", "{trail}");
     let answered = format!("{address}/drop");
     world.post(&answered, json!({})).await.problem("conflict").await;
     let again = format!("{}/retry", address);
