@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     BadAgentDomain, BadPublicUrl, Control, OrgVaults, PublicUrl, SignUpMode,
+    acme::{self, Acme, AcmeSettings},
     domains::{self, Domains, TxtLookup},
     edge::{self, AgentUrls, Names},
     housekeeping,
@@ -57,6 +58,8 @@ pub struct Options {
     pub audit_retention_days: Option<u32>,
     /// Who knows what stands in DNS.
     pub dns: Arc<dyn TxtLookup>,
+    /// None: no certificates are got.
+    pub acme: Option<AcmeSettings>,
 }
 
 /// How people get in, and how mail reaches them.
@@ -133,6 +136,8 @@ pub enum Error {
     PublicUrl(#[from] BadPublicUrl),
     #[error(transparent)]
     AgentDomain(#[from] BadAgentDomain),
+    #[error("the client for the certificate authority could not be made: {0}")]
+    Acme(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("{0}")]
     Refused(String),
 }
@@ -180,6 +185,7 @@ impl Service {
             vaults,
             audit_retention_days,
             dns,
+            acme,
         } = options;
         let first = store.platform().first_owner().await?;
         let http = fetch::client().map_err(|error| Error::Refused(error.to_string()))?;
@@ -210,6 +216,10 @@ impl Service {
             public_url,
             agent_urls,
             domains: Domains::new(dns),
+            acme: acme
+                .map(Acme::new)
+                .transpose()
+                .map_err(|error| Error::Acme(error.into()))?,
             sign_up: people.sign_up,
             turns,
             store,
@@ -269,6 +279,7 @@ impl Service {
         );
         let scheduler = AbortOnDropHandle::new(tokio::spawn(scheduler::run(Arc::clone(&control))));
         let domains = AbortOnDropHandle::new(tokio::spawn(domains::run(Arc::clone(&control))));
+        let certificates = AbortOnDropHandle::new(tokio::spawn(acme::run(Arc::clone(&control))));
         let mails: Vec<_> = (0..SENDERS)
             .map(|_| AbortOnDropHandle::new(tokio::spawn(mail::run(Arc::clone(&control)))))
             .collect();
@@ -290,6 +301,7 @@ impl Service {
             ended = reconciler => ended_early("the reconciler", ended)?,
             ended = scheduler => ended_early("the scheduler", ended)?,
             ended = domains => ended_early("the check of domains", ended)?,
+            ended = certificates => ended_early("the getting of certificates", ended)?,
             (ended, ..) = futures_util::future::select_all(mails) => ended_early("the sender of mails", ended)?,
         }
         control.turns.drain().await;

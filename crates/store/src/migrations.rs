@@ -45,6 +45,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     13 "0013_edge",
     14 "0014_schedules",
     15 "0015_domains",
+    16 "0016_certificates",
 ];
 
 /// The schema version that this Creel brings.

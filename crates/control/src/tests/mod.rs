@@ -246,6 +246,7 @@ impl World {
             vaults: Arc::clone(&self.vaults),
             audit_retention_days: Some(400),
             dns: Arc::clone(&self.dns),
+            acme: None,
         })
         .await
         .expect("a service");
