@@ -33,7 +33,7 @@ pub struct StoredCertificate {
 /// How a name's certificate stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateState {
-    pub host: String,
+    /// None: it was not got yet.
     pub not_after: Option<Timestamp>,
     pub problem: String,
 }
@@ -128,20 +128,20 @@ impl Platform {
         }))
     }
 
-    /// Of all names, by name: at most [`MAX_CERTIFICATES`].
-    pub async fn certificate_states(&self) -> Result<Vec<CertificateState>, Error> {
-        self.read(|tx| {
+    /// How a name's certificate stands; none: nobody wants one.
+    pub async fn certificate_state(&self, host: &str) -> Result<Option<CertificateState>, Error> {
+        let host = host.to_owned();
+        self.read(move |tx| {
             Box::pin(async move {
-                let sql = "SELECT host, not_after, problem FROM certificates ORDER BY host LIMIT $1";
-                let rows = tx.rows(sql, values![MAX_CERTIFICATES]).await?;
-                let state = |row: &Row| {
+                let sql = "SELECT not_after, problem FROM certificates WHERE host = $1";
+                let row = tx.row(sql, values![host]).await?;
+                row.map(|row| {
                     Ok(CertificateState {
-                        host: row.text("host")?.to_owned(),
                         not_after: row.maybe_time("not_after")?,
                         problem: row.text("problem")?.to_owned(),
                     })
-                };
-                rows.iter().map(state).collect()
+                })
+                .transpose()
             })
         })
         .await

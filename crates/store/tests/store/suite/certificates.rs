@@ -73,6 +73,12 @@ async fn a_certificate_is_got_by_one_and_got_anew_in_time() {
         (there.failures, there.next_at, there.problem.as_str()),
         (1, later, "It is refused.")
     );
+    let state = platform
+        .certificate_state(HOST)
+        .await
+        .expect("a look")
+        .expect("there");
+    assert_eq!((state.not_after, state.problem), (there.not_after, there.problem));
     platform.forget_certificate(host()).await.expect("forgotten");
     assert!(platform.certificate(HOST).await.expect("a look").is_none());
 }
