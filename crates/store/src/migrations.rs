@@ -46,6 +46,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     14 "0014_schedules",
     15 "0015_domains",
     16 "0016_spares",
+    17 "0017_certificates",
 ];
 
 /// The schema version that this Creel brings.

@@ -251,6 +251,7 @@ impl World {
             audit_retention_days: Some(400),
             dns: Arc::clone(&self.dns),
             spares: self.spares,
+            acme: None,
         })
         .await
         .expect("a service");

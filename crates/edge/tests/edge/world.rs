@@ -226,6 +226,7 @@ impl World {
                 agents: Some("agents.test".to_owned()),
             },
             tls,
+            acme: false,
             trusted: trusted.parse::<TrustedProxies>().expect("networks"),
             shutdown: shutdown.clone(),
         };
