@@ -170,7 +170,10 @@ export async function look(page, name) {
         return violations.map((fault) => `${fault.id}: ${fault.nodes.map((node) => `${node.target} ${node.html.slice(0, 160)} ${node.failureSummary}`).join(" | ")}`);
       });
       assert.deepEqual(faults, [], `${name}, ${device}, ${colorScheme}`);
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      const over = await page.evaluate(() => Math.max(
+        document.documentElement.scrollWidth - innerWidth,
+        ...[...document.querySelectorAll("[role=log], [role=dialog]")].map((box) => box.scrollWidth - box.clientWidth),
+      ));
       assert.ok(over <= 0, `${name}, ${device}: ${over} px wider than the screen`);
       await picture(page, `${name}-${device}-${colorScheme}`);
     }

@@ -29,6 +29,21 @@ pub struct Agent {
     /// When its runtime wants to be awake for a job that it has planned itself. Absent: for none that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_wake_at: Option<Timestamp>,
+    /// Somebody keeps it awake until then: `PUT /v1/agents/{agent}/hold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+}
+
+/// `PUT /v1/agents/{agent}/hold`: it does not fall asleep by itself meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HoldAgent {
+    /// From now on: 1 to 86 400 (a day). A hold takes the place of the one before.
+    pub seconds: u32,
+}
+
+impl HoldAgent {
+    pub const LONGEST_SECONDS: u32 = 24 * 60 * 60;
 }
 
 /// `GET /v1/agents/{agent}/memory`: of what the processes in its sandbox wrote themselves. Files that they read are not

@@ -28,7 +28,7 @@ mod tokens;
 mod usage;
 
 pub use access_tokens::{AccessToken, CreateAccessToken};
-pub use agents::{Agent, AgentList, AgentMemory, CreateAgent, LimitsPatch, PatchAgent, RestPatch};
+pub use agents::{Agent, AgentList, AgentMemory, CreateAgent, HoldAgent, LimitsPatch, PatchAgent, RestPatch};
 pub use audit::{AuditFault, AuditFaultKind, AuditList, AuditRecord, AuditVerdict, OCSF_VERSION, ocsf};
 pub use chat::{
     ChatRequest, Message, MessageList, Role, Session, SessionList, ToolCall, Turn, TurnList, TurnState,

@@ -33,6 +33,8 @@ pub struct Agent {
     pub changed_at: Timestamp,
     /// When its runtime wants to be awake for a job that it has planned itself, as far as it has said.
     pub runtime_wake_at: Option<Timestamp>,
+    /// Somebody keeps it awake until then.
+    pub held_until: Option<Timestamp>,
 }
 
 impl Agent {

@@ -22,7 +22,7 @@ const FORGET_BATCH: u32 = 500;
 
 const COLUMNS: &str =
     "id, org_id, name, spec, intent, generation, incarnation, sandbox_id, created_at, changed_at, depth,
-     asleep_since, revision, runtime_wake_at";
+     asleep_since, revision, runtime_wake_at, held_until";
 
 #[derive(Debug, Clone)]
 pub struct NewAgent {
@@ -75,6 +75,7 @@ impl TryFrom<Row> for AgentRow {
             asleep_since: row.maybe_time("asleep_since")?,
             revision: Generation(row.count("revision")?),
             runtime_wake_at: row.maybe_time("runtime_wake_at")?,
+            held_until: row.maybe_time("held_until")?,
         }))
     }
 }
@@ -111,7 +112,7 @@ async fn insert(tx: &mut Tx, agent: &Agent) -> Result<(), Error> {
         });
     }
     let sql = format!(
-        "INSERT INTO agents ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+        "INSERT INTO agents ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
     );
     let values = values![
         agent.id,
@@ -128,6 +129,7 @@ async fn insert(tx: &mut Tx, agent: &Agent) -> Result<(), Error> {
         agent.asleep_since,
         agent.revision,
         agent.runtime_wake_at,
+        agent.held_until,
     ];
     tx.run(&sql, values).await.map_err(|error| {
         if error.is_duplicate() {
@@ -201,7 +203,8 @@ fn told(before: &Agent, after: &Agent) -> Act {
 async fn update(tx: &mut Tx, before: &Agent, after: &Agent) -> Result<(), Error> {
     // The old generation again: on an engine with several writers, the second one loses.
     let sql = "UPDATE agents SET spec = $1, intent = $2, generation = $3, incarnation = $4, changed_at = $5,
-                   depth = $6, asleep_since = $7, revision = $8
+                   depth = $6, asleep_since = $7, revision = $8,
+                   held_until = CASE WHEN $2 = 'run' THEN held_until ELSE NULL END
                WHERE org_id = $9 AND id = $10 AND generation = $11";
     let values = values![
         serde_json::to_string(&after.spec)?,
@@ -242,6 +245,7 @@ impl Org {
             asleep_since: None,
             revision: Generation(1),
             runtime_wake_at: None,
+            held_until: None,
         };
         self.write(move |tx| {
             Box::pin(async move {
@@ -355,6 +359,9 @@ impl Org {
                 if sleeps && before.depth >= depth {
                     return Ok(None);
                 }
+                if !sleeps && before.held_until.is_some_and(|until| until > now) {
+                    return Ok(None);
+                }
                 let sql = "SELECT 1 AS there FROM turns WHERE org_id = $1 AND agent_id = $2 AND status = 'running' LIMIT 1";
                 if tx.row(sql, values![org, agent]).await?.is_some() {
                     return Ok(None);
@@ -392,6 +399,33 @@ impl Org {
                 };
                 update(tx, &before, &after).await?;
                 Ok(after)
+            })
+        })
+        .await
+    }
+
+    /// Keeps an agent awake until then, whatever was said before; none: no longer. Whether anybody needs it is as it was.
+    pub async fn hold_agent(&self, agent: AgentId, until: Option<jiff::Timestamp>) -> Result<Agent, Error> {
+        let (org, now) = (self.id, self.store.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let before = find(tx, org, agent).await?;
+                if before.intent == Intent::Delete {
+                    return Err(Error::Deleting);
+                }
+                let sql = "UPDATE agents SET held_until = $1 WHERE org_id = $2 AND id = $3";
+                tx.run(sql, values![until, org, agent]).await?;
+                let data = json!({ "name": before.name, "held_until": until });
+                append(tx, org, "agent.held", &agent.to_string(), &data, now).await?;
+                let act = match until {
+                    Some(until) => Act::new("agent.hold").with("until", until),
+                    None => Act::new("agent.release"),
+                };
+                record(tx, org, act.on("agent", agent).named(&before.name)).await?;
+                Ok(Agent {
+                    held_until: until,
+                    ..before
+                })
             })
         })
         .await

@@ -46,7 +46,8 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     14 "0014_schedules",
     15 "0015_domains",
     16 "0016_spares",
-    17 "0017_certificates",
+    17 "0017_holds",
+    18 "0018_certificates",
 ];
 
 /// The schema version that this Creel brings.

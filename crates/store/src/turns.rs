@@ -4,13 +4,14 @@
 //! Here is what was asked, and in the end what came of it.
 
 use creel_domain::{
-    AgentId, Intent, OrgId, ScheduleId, SessionName, ToolRecord, Turn, TurnFailure, TurnId, TurnStatus,
+    Act, AgentId, Intent, OrgId, ScheduleId, SessionName, ToolRecord, Turn, TurnFailure, TurnId, TurnStatus,
 };
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
     Error, Org, Platform, agents,
+    audit::record,
     events::append,
     idempotency::made,
     rows::{Row, Value, values},
@@ -248,7 +249,26 @@ impl Org {
         .await
     }
 
-    /// Turns of all the org's agents, or of one, that are under way or ended so; newest first.
+    /// Takes a turn that came to nothing off the list of those; in its conversation it stays. One that was dropped before
+    /// is no error. Whether it had come to nothing.
+    pub async fn drop_turn(&self, agent: AgentId, turn: TurnId) -> Result<bool, Error> {
+        let (org, now) = (self.id, self.store.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE turns SET dropped_at = COALESCE(dropped_at, $1)
+                           WHERE org_id = $2 AND agent_id = $3 AND id = $4 AND status IN ('failed', 'cancelled')";
+                if tx.run(sql, values![now, org, agent, turn]).await? == 0 {
+                    return Ok(false);
+                }
+                record(tx, org, Act::new("turn.drop").on("turn", turn).with("agent", agent)).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// Turns of all the org's agents, or of one, that are under way or ended so; newest first. Those that were dropped
+    /// are not among them.
     pub async fn turns_in(
         &self,
         state: TurnWord,
@@ -263,7 +283,7 @@ impl Org {
                 let whose = if agent.is_some() { "AND agent_id = $5" } else { "" };
                 let sql = format!(
                     "SELECT {COLUMNS} FROM turns WHERE org_id = $1 AND status = $2 AND id < $3 {whose}
-                         ORDER BY id DESC LIMIT $4"
+                         AND dropped_at IS NULL ORDER BY id DESC LIMIT $4"
                 );
                 let mut values = values![org, state.as_str(), before, limit].to_vec();
                 values.extend(agent.map(Value::from));

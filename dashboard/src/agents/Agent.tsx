@@ -1,7 +1,7 @@
 // One agent: its name and state, and its panels.
 
 import { useQuery } from "@tanstack/react-query";
-import { type ComponentType, lazy, Suspense } from "react";
+import { type ComponentType, lazy, Suspense, useEffect, useRef } from "react";
 
 import type { Schemas, Scope } from "../api/client";
 import { Trouble } from "../api/client";
@@ -27,8 +27,13 @@ const PANELS: { key: string; name: string; needs: Scope; shown: Panel }[] = [
 
 function Tabs({ agent, open }: { agent: string; open: string }) {
   const me = useMe();
+  const bar = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone there are more of them than fit.
+    bar.current?.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+  }, [open]);
   return (
-    <nav aria-label={`Panels of ${agent}`} className="-mb-px flex overflow-x-auto px-2 sm:px-4">
+    <nav ref={bar} aria-label={`Panels of ${agent}`} className="-mb-px flex overflow-x-auto px-2 sm:px-4">
       {PANELS.filter((one) => me.may(one.needs)).map(({ key, name }) => (
         <Link
           key={key} href={`/agents/${agent}${key && `/${key}`}`} aria-current={key === open ? "page" : undefined}

@@ -99,6 +99,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents/{agent}/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Domains that lead to the agent or are to, by name. */
+        get: operations["domains_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agents/{agent}/domains/{domain}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One domain: how it stands, what the last check saw, and what is to be set in DNS. */
+        get: operations["domains_show"];
+        /**
+         * Claims a domain for the agent, or changes which port one leads to. It leads there once the TXT record of the answer is
+         *     found in DNS, which is looked for from now on.
+         */
+        put: operations["domains_put"];
+        post?: never;
+        /** The domain leads nowhere any more, and its TXT record is worth nothing. */
+        delete: operations["domains_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agents/{agent}/domains/{domain}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks for the TXT record now, also of a domain that was given up. The answer says what was seen. */
+        post: operations["domains_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/agents/{agent}/exec": {
         parameters: {
             query?: never;
@@ -182,6 +238,27 @@ export interface paths {
         /** Moves or renames a file or directory. */
         post: operations["files_rename"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agents/{agent}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Keeps an agent awake for so long, whoever else needs it, and wakes it if it sleeps. Its owner may put it to sleep all
+         *     the same, which ends the hold.
+         */
+        put: operations["agents_hold"];
+        post?: never;
+        /** Keeps an agent awake no longer. One that nobody keeps awake is left as it is. */
+        delete: operations["agents_release"];
         options?: never;
         head?: never;
         patch?: never;
@@ -469,6 +546,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents/{agent}/turns/{turn}/drop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a turn that failed or was stopped off the list of those. In its conversation it stays. */
+        post: operations["chat_drop_failed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/agents/{agent}/turns/{turn}/retry": {
         parameters: {
             query?: never;
@@ -697,6 +791,23 @@ export interface paths {
         post?: never;
         /** Removes a device: its token is good no more, and what it has open ends within seconds. */
         delete: operations["devices_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Domains of all agents, by name. */
+        get: operations["domains_all"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1993,6 +2104,11 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             files: components["schemas"]["AgentFiles"];
+            /**
+             * Format: date-time
+             * @description Somebody keeps it awake until then: `PUT /v1/agents/{agent}/hold`.
+             */
+            held_until?: string | null;
             id: components["schemas"]["AgentId"];
             /** @description What its owner wants, or its rest. */
             intent: components["schemas"]["Intent"];
@@ -2396,6 +2512,64 @@ export interface components {
             /** @description For whom it speaks. */
             user: components["schemas"]["UserId"];
         };
+        /** @description A record of DNS. */
+        DnsRecord: {
+            /**
+             * @description `TXT`, `CNAME`, `A` or `AAAA`.
+             * @example TXT
+             */
+            kind: string;
+            /** @example _creel.chat.example.com */
+            name: string;
+            value: string;
+        };
+        /** @description A domain that leads to an agent, once DNS says that it is its owner's. */
+        Domain: {
+            agent: components["schemas"]["AgentId"];
+            agent_name: components["schemas"]["Name"];
+            /** Format: date-time */
+            checked_at?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description It leads to its agent, but the proof is missing since then. Past a week it is taken out of service.
+             */
+            failing_since?: string | null;
+            name: components["schemas"]["DomainName"];
+            /**
+             * Format: date-time
+             * @description Absent: not by itself; whoever wants it checked asks for it.
+             */
+            next_check_at?: string | null;
+            /**
+             * Format: int32
+             * @description Which port it leads to, on loopback in the sandbox. Absent: the agent's page.
+             */
+            port?: number | null;
+            /** @description What is to be set at whoever runs DNS for the domain: the proof first, then where the name points. */
+            records: components["schemas"]["DnsRecord"][];
+            /** @description What the last check saw. Empty: there was none yet. */
+            seen: string;
+            /**
+             * Format: date-time
+             * @description Since when it is in this state.
+             */
+            since: string;
+            state: components["schemas"]["DomainStatus"];
+            /** @example https://chat.example.com */
+            url: string;
+        };
+        DomainList: {
+            items: components["schemas"]["Domain"][];
+        };
+        /**
+         * @description A domain of an agent's owner, lower case and in ASCII: `chat.example.com`.
+         * @example chat.example.com
+         */
+        DomainName: string;
+        /** @enum {string} */
+        DomainStatus: "pending" | "verified" | "failed";
         /**
          * Format: email
          * @description Trimmed and in small letters: `Ada@Example.com` and `ada@example.com` are one person's. ASCII; a domain in
@@ -2485,12 +2659,22 @@ export interface components {
          * @description Grows by one with every change of what is wanted. Whoever acts refuses an older one.
          */
         Generation: number;
+        /** @description `PUT /v1/agents/{agent}/hold`: it does not fall asleep by itself meanwhile. */
+        HoldAgent: {
+            /**
+             * Format: int32
+             * @description From now on: 1 to 86 400 (a day). A hold takes the place of the one before.
+             */
+            seconds: number;
+        };
         /** @description `GET /v1/host`: what the supervisor found by trying. */
         Host: {
             backend: string;
             paging: components["schemas"]["HostPaging"];
             /** Format: int32 */
             sandboxes: number;
+            /** @description Sandboxes kept ready for new agents, for each runtime of which there are to be any. */
+            spares: components["schemas"]["HostSpares"][];
             tried: string[];
         };
         /** @description Whether agents that sleep can be paged out. */
@@ -2500,6 +2684,24 @@ export interface components {
             /** @description What to do about it; empty when it works. */
             next: string;
             works: boolean;
+        };
+        /**
+         * @description Sandboxes of one runtime that are kept ready: a new agent with the usual limits gets one, and need not wait for a
+         *     start.
+         */
+        HostSpares: {
+            /**
+             * Format: int32
+             * @description Being started.
+             */
+            preparing: number;
+            /** Format: int32 */
+            ready: number;
+            runtime: components["schemas"]["Runtime"];
+            /** @description Why there are fewer than wanted, where that is known. */
+            waiting?: string | null;
+            /** Format: int32 */
+            wanted: number;
         };
         /** @description `GET /v1/whoami`. */
         Identity: {
@@ -3031,6 +3233,14 @@ export interface components {
             access?: components["schemas"]["PortAccess"];
             /** @description It becomes what the agent's own address leads to. */
             page?: boolean;
+        };
+        /** @description `PUT /v1/agents/{agent}/domains/{domain}`. */
+        PutDomain: {
+            /**
+             * Format: int32
+             * @description Which port it leads to. Absent: the agent's page.
+             */
+            port?: number | null;
         };
         /** @description Each gets in once, in place of the app. Shown this once. */
         RecoveryCodes: {
@@ -3901,6 +4111,157 @@ export interface operations {
             };
         };
     };
+    domains_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutDomain"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     exec_live: {
         parameters: {
             query?: never;
@@ -4139,6 +4500,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agents_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HoldAgent"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agents_release: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
             };
             default: {
                 headers: {
@@ -4864,6 +5287,34 @@ export interface operations {
             };
         };
     };
+    chat_drop_failed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+                turn: components["schemas"]["TurnId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     chat_retry: {
         parameters: {
             query?: never;
@@ -5243,6 +5694,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    domains_all: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainList"];
+                };
             };
             default: {
                 headers: {

@@ -50,7 +50,7 @@ const ToolSaid = memo(function ToolSaid({ tool }: { tool: Tool }) {
 function Shown({ answer, children, live }: { answer: Answer; children?: React.ReactNode; live?: boolean }) {
   const text = useDeferredValue(answer.text);
   return (
-    <div className="grid max-w-full gap-2 sm:max-w-[90%]" aria-busy={live || undefined}>
+    <div className="grid max-w-full grid-cols-[minmax(0,1fr)] gap-2 sm:max-w-[90%]" aria-busy={live || undefined}>
       <span className="sr-only">Agent: </span>
       {answer.tools.map((tool, at) => <ToolSaid key={at} tool={tool} />)}
       {text && <Suspense fallback={<p className="whitespace-pre-wrap [overflow-wrap:anywhere]">{text}</p>}><Markdown text={text} /></Suspense>}

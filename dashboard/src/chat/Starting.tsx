@@ -5,15 +5,9 @@ import { Dot } from "../agents/state";
 import { capital, duration } from "../lib/format";
 import { useNow } from "../lib/use";
 import { cx } from "../ui/basics";
+import { stage } from "./stage";
 
 type State = Schemas["AgentState"];
-
-/** How far a starting agent is: 0 waits for a sandbox, 1 starts it, 2 waits for the runtime to answer. */
-export function stage(waiting: string): number {
-  if (waiting.startsWith("starting the sandbox")) return 1;
-  if (waiting.startsWith("the runtime") || waiting.startsWith("waking")) return 2;
-  return 0;
-}
 
 const STAGES = ["The sandbox is prepared", "The sandbox starts", "The runtime answers"];
 

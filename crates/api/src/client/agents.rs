@@ -4,7 +4,7 @@ use creel_domain::Generation;
 use reqwest::{Method, header};
 
 use super::{Client, Error, body};
-use crate::{Agent, AgentList, AgentMemory, CreateAgent, IDEMPOTENCY_KEY, PatchAgent};
+use crate::{Agent, AgentList, AgentMemory, CreateAgent, HoldAgent, IDEMPOTENCY_KEY, PatchAgent};
 
 impl Client {
     /// With the same `key` it may be sent again and makes one agent only.
@@ -39,6 +39,18 @@ impl Client {
 
     pub async fn agent(&self, agent: &str) -> Result<Agent, Error> {
         self.json(self.get(&["v1", "agents", agent])).await
+    }
+
+    /// Keeps it awake; wakes it if it sleeps.
+    pub async fn hold_agent(&self, agent: &str, hold: &HoldAgent) -> Result<Agent, Error> {
+        let request = self.request(Method::PUT, &["v1", "agents", agent, "hold"], &[]);
+        self.json(request.json(hold)).await
+    }
+
+    /// Keeps it awake no longer.
+    pub async fn release_agent(&self, agent: &str) -> Result<Agent, Error> {
+        self.json(self.request(Method::DELETE, &["v1", "agents", agent, "hold"], &[]))
+            .await
     }
 
     /// What it has in memory and in swap.

@@ -90,6 +90,13 @@ impl Client {
     }
 
     /// Says once more what failed or was stopped; the new turn as it begins.
+    /// Takes what came to nothing off the list.
+    pub async fn drop_turn(&self, agent: &str, turn: TurnId) -> Result<(), Error> {
+        let turn = turn.to_string();
+        let segments = ["v1", "agents", agent, "turns", &turn, "drop"];
+        self.done(self.request(Method::POST, &segments, &[])).await
+    }
+
     pub async fn retry_turn(&self, agent: &str, turn: TurnId) -> Result<Turn, Error> {
         let turn = turn.to_string();
         let segments = ["v1", "agents", agent, "turns", &turn, "retry"];

@@ -29,6 +29,13 @@ pub(crate) enum InboxCommand {
         /// As `creel inbox ls --failed` shows it
         turn: TurnId,
     },
+    /// Take what failed off the list; its conversation keeps it
+    Drop {
+        /// Name or id
+        agent: String,
+        /// As `creel inbox ls --failed` shows it
+        turn: TurnId,
+    },
 }
 
 pub(crate) async fn run(command: InboxCommand, context: &Context) -> Result<()> {
@@ -37,6 +44,10 @@ pub(crate) async fn run(command: InboxCommand, context: &Context) -> Result<()> 
         InboxCommand::Retry { agent, turn } => {
             let turn = context.client.retry_turn(&agent, turn).await?;
             context.out.show(&turn, || turn.id.to_string())
+        }
+        InboxCommand::Drop { agent, turn } => {
+            context.client.drop_turn(&agent, turn).await?;
+            context.out.show(&turn, || turn.to_string())
         }
     }
 }

@@ -23,6 +23,7 @@ fn agent(name: &str, status: impl FnOnce(Timestamp) -> AgentState) -> Agent {
         created_at: then,
         changed_at: then,
         runtime_wake_at: None,
+        held_until: None,
     }
 }
 

@@ -9,7 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use creel_api::{
-    Agent, AgentList, AgentMemory, CreateAgent, DEFAULT_PAGE, ErrorCode, MAX_PAGE, PatchAgent, Problem,
+    Agent, AgentList, AgentMemory, CreateAgent, DEFAULT_PAGE, ErrorCode, HoldAgent, MAX_PAGE, PatchAgent,
+    Problem,
 };
 use creel_domain::AgentId;
 use serde::Deserialize;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(list, create))
         .routes(routes!(get, patch, delete))
         .routes(routes!(memory))
+        .routes(routes!(hold, release))
         .routes(routes!(restart))
 }
 
@@ -121,6 +123,33 @@ async fn memory(
         resident_bytes: memory.resident_bytes,
         swapped_bytes: memory.swapped_bytes,
     }))
+}
+
+/// Keeps an agent awake for so long, whoever else needs it, and wakes it if it sleeps. Its owner may put it to sleep all
+/// the same, which ends the hold.
+#[utoipa::path(put, path = "/v1/agents/{agent}/hold", tag = "agents", request_body = HoldAgent,
+    params(("agent" = String, Path)),
+    responses((status = 200, body = Agent), (status = "default", body = Problem)))]
+async fn hold(
+    caller: Caller,
+    State(control): State<Arc<Control>>,
+    Path(agent): Path<String>,
+    body: Json<HoldAgent>,
+) -> Answer<Response> {
+    let agent = agents::hold(&control, &caller, &agent, body.value).await?;
+    Ok(tagged(&control, &agent))
+}
+
+/// Keeps an agent awake no longer. One that nobody keeps awake is left as it is.
+#[utoipa::path(delete, path = "/v1/agents/{agent}/hold", tag = "agents", params(("agent" = String, Path)),
+    responses((status = 200, body = Agent), (status = "default", body = Problem)))]
+async fn release(
+    caller: Caller,
+    State(control): State<Arc<Control>>,
+    Path(agent): Path<String>,
+) -> Answer<Response> {
+    let agent = agents::release(&control, &caller, &agent).await?;
+    Ok(tagged(&control, &agent))
 }
 
 /// Changes an agent. What runs is made anew where the change needs it.

@@ -38,6 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(turn, cancel))
         .routes(routes!(list))
         .routes(routes!(retry))
+        .routes(routes!(drop_failed))
         .routes(routes!(sessions))
         .routes(routes!(messages))
 }
@@ -200,6 +201,20 @@ async fn retry(
     let location = format!("/v1/agents/{}/turns/{turn}", agent.id);
     insert(&mut response, header::LOCATION, &location);
     Ok(response)
+}
+
+/// Takes a turn that failed or was stopped off the list of those. In its conversation it stays.
+#[utoipa::path(post, path = "/v1/agents/{agent}/turns/{turn}/drop", tag = "chat",
+    params(("agent" = String, Path), ("turn" = TurnId, Path)),
+    responses((status = 204), (status = "default", body = Problem)))]
+async fn drop_failed(
+    caller: Caller,
+    State(control): State<Arc<Control>>,
+    Path((agent, turn)): Path<(String, TurnId)>,
+) -> Answer<StatusCode> {
+    let agent = control.agent(caller.org, &agent).await?;
+    turns::drop_failed(&control, &caller, &agent, turn).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The conversations with an agent, the latest first.

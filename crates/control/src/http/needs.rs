@@ -36,6 +36,8 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/v1/agents", Needs(Scope::AgentsWrite)),
     ("GET", "/v1/agents/{agent}", Needs(Scope::AgentsRead)),
     ("GET", "/v1/agents/{agent}/memory", Needs(Scope::AgentsRead)),
+    ("PUT", "/v1/agents/{agent}/hold", Needs(Scope::AgentsWrite)),
+    ("DELETE", "/v1/agents/{agent}/hold", Needs(Scope::AgentsWrite)),
     ("PATCH", "/v1/agents/{agent}", Needs(Scope::AgentsWrite)),
     ("DELETE", "/v1/agents/{agent}", Needs(Scope::AgentsWrite)),
     ("POST", "/v1/agents/{agent}/restart", Needs(Scope::AgentsWrite)),
@@ -49,6 +51,11 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     (
         "POST",
         "/v1/agents/{agent}/turns/{turn}/retry",
+        Needs(Scope::ChatWrite),
+    ),
+    (
+        "POST",
+        "/v1/agents/{agent}/turns/{turn}/drop",
         Needs(Scope::ChatWrite),
     ),
     ("GET", "/v1/turns", Needs(Scope::ChatRead)),

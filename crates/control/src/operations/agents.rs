@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use creel_api::{self as api, CreateAgent, ErrorCode, PatchAgent};
+use creel_api::{self as api, CreateAgent, ErrorCode, HoldAgent, PatchAgent};
 use creel_domain::{
     Agent, AgentId, AgentSpec, AgentState, Generation, Intent, Limits, ModelName, OrgId, ProviderKind, Rest,
     Runtime,
 };
 use creel_store::{AgentChange, NewAgent, Org, Unchanged};
+use jiff::{SignedDuration, Timestamp};
 
 use super::once::once;
 use crate::{
@@ -42,6 +43,7 @@ pub(crate) fn shown(control: &Control, agent: &Agent) -> api::Agent {
         created_at: agent.created_at,
         changed_at: agent.changed_at,
         runtime_wake_at: agent.runtime_wake_at,
+        held_until: agent.held_until.filter(|until| *until > control.clock.now()),
     }
 }
 
@@ -206,6 +208,48 @@ pub(crate) async fn restart(control: &Arc<Control>, caller: &Caller, agent: &str
     Ok(())
 }
 
+/// Keeps an agent awake for so long; wakes one that sleeps.
+pub(crate) async fn hold(
+    control: &Arc<Control>,
+    caller: &Caller,
+    agent: &str,
+    hold: HoldAgent,
+) -> Answer<Agent> {
+    let longest = HoldAgent::LONGEST_SECONDS;
+    if !(1..=longest).contains(&hold.seconds) {
+        return Err(Failure::invalid(format!("`seconds` must be 1 to {longest}.")));
+    }
+    let mut agent = control.agent(caller.org, agent).await?;
+    control.check_wanted(&agent)?;
+    let until = control
+        .clock
+        .now()
+        .checked_add(SignedDuration::from_secs(hold.seconds.into()));
+    let until = until.map_err(Failure::internal)?;
+    // It does not fall asleep between its wake and its row.
+    let _needed = control.activity.begin(agent.id);
+    control.awake(&mut agent).await?;
+    held(control, caller, &agent, Some(until)).await
+}
+
+/// Keeps an agent awake no longer.
+pub(crate) async fn release(control: &Arc<Control>, caller: &Caller, agent: &str) -> Answer<Agent> {
+    let agent = control.agent(caller.org, agent).await?;
+    held(control, caller, &agent, None).await
+}
+
+async fn held(
+    control: &Arc<Control>,
+    caller: &Caller,
+    agent: &Agent,
+    until: Option<Timestamp>,
+) -> Answer<Agent> {
+    let held = caller.org(control).hold_agent(agent.id, until).await;
+    let held = held.map_err(|error| changed_meanwhile(error, agent))?;
+    control.nudges.nudge(agent.into());
+    Ok(held)
+}
+
 async fn change_agent(
     control: &Arc<Control>,
     org: Org,
@@ -214,16 +258,20 @@ async fn change_agent(
     change: AgentChange,
 ) -> Answer<Agent> {
     let changed = org.change_agent(agent.id, expected, change).await;
-    let changed = changed.map_err(|error| match error {
+    let changed = changed.map_err(|error| changed_meanwhile(error, agent))?;
+    control.nudges.nudge(agent.into());
+    Ok(changed)
+}
+
+fn changed_meanwhile(error: creel_store::Error, agent: &Agent) -> Failure {
+    match error {
         creel_store::Error::RevisionMismatch { current } => mismatch(current),
         creel_store::Error::Deleting => Failure::new(
             ErrorCode::Conflict,
             format!("Agent `{}` is being deleted.", agent.name),
         ),
         other => other.into(),
-    })?;
-    control.nudges.nudge(agent.into());
-    Ok(changed)
+    }
 }
 
 // ---- for the reconciler

@@ -282,6 +282,24 @@ pub(crate) async fn retry(
     }
 }
 
+/// Takes what came to nothing off the list of those.
+pub(crate) async fn drop_failed(
+    control: &Control,
+    caller: &Caller,
+    agent: &Agent,
+    turn: TurnId,
+) -> Answer<()> {
+    let stored = stored(control, agent, turn).await?;
+    if caller.org(control).drop_turn(agent.id, turn).await? {
+        return Ok(());
+    }
+    let why = match stored.turn.status {
+        TurnStatus::Running => "The turn is still under way: stop it first, or wait for its end.",
+        _ => "The turn has its answer: there is nothing to be dropped.",
+    };
+    Err(Failure::new(ErrorCode::Conflict, why))
+}
+
 pub(crate) async fn sessions(control: &Control, agent: &Agent) -> Answer<Vec<Session>> {
     let rows = control.store.org(agent.org).sessions(agent.id).await?;
     let shown = |row: creel_store::SessionRow| Session {

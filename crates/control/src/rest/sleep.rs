@@ -40,6 +40,12 @@ pub(crate) async fn settle(control: &Arc<Control>, agent: &Agent, state: &AgentS
 }
 
 async fn settle_awake(control: &Arc<Control>, agent: &Agent) -> Option<Duration> {
+    let held = agent
+        .held_until
+        .map(|until| until.duration_since(control.clock.now()));
+    if let Some(held) = held.filter(SignedDuration::is_positive) {
+        return Duration::try_from(held).ok();
+    }
     let idle = control.activity.idle(agent.id)?;
     let rest = &agent.spec.rest;
     match rest.after_idle(SignedDuration::try_from(idle).unwrap_or(SignedDuration::MAX)) {

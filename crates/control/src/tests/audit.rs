@@ -83,6 +83,12 @@ const UNTOLD: &[(&str, &str, &str)] = &[
         "/v1/access-tokens",
         "it grants nothing that the caller has not, for minutes; what is done with it is told",
     ),
+    // This needs a turn that failed: `chat::a_message_that_came_to_nothing_…` tries it.
+    (
+        "POST",
+        "/v1/agents/{agent}/turns/{turn}/drop",
+        "in the stories of `chat`",
+    ),
     // These need a Vault: `vault::an_orgs_own_key_is_set_changed_and_removed_and_told_of` tries them.
     ("PUT", "/v1/secrets/key", "in the stories of `vault`"),
     ("DELETE", "/v1/secrets/key", "in the stories of `vault`"),
@@ -105,6 +111,8 @@ fn call(method: &str, template: &str) -> Option<(Value, &'static str)> {
         ("PATCH", "/v1/agents/{agent}") => (json!({"limits": {"pids": 300}}), "agent.change"),
         ("DELETE", "/v1/agents/{agent}") => (json!({}), "agent.delete"),
         ("POST", "/v1/agents/{agent}/restart") => (json!({}), "agent.restart"),
+        ("PUT", "/v1/agents/{agent}/hold") => (json!({"seconds": 60}), "agent.hold"),
+        ("DELETE", "/v1/agents/{agent}/hold") => (json!({}), "agent.release"),
         ("DELETE", "/v1/agents/{agent}/turns/{turn}") => (json!({}), "turn.stop"),
         ("POST", "/v1/agents/{agent}/schedules") => (
             json!({"name": "made", "message": "sk-planted", "when": {"kind": "every", "seconds": 60}}),

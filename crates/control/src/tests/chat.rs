@@ -621,6 +621,23 @@ async fn what_came_to_nothing_is_listed_and_said_once_more() {
         (turn["state"] == "done", turn.to_string())
     })
     .await;
+    // Whoever is done with it takes it off the list; what was said stays.
+    let failed = || async {
+        let failed = world.get("/v1/turns?state=failed").await.expect(200).await;
+        failed["items"].as_array().expect("a list").len()
+    };
+    let drop = retry.replace("/retry", "/drop");
+    assert_eq!(failed().await, 1);
+    for _ in 0..2 {
+        assert_eq!(world.post(&drop, json!({})).await.status, 204);
+        assert_eq!(failed().await, 0);
+    }
+    let path = format!("/v1/agents/scout/turns/{}", turn["id"].as_str().expect("an id"));
+    assert_eq!(world.get(&path).await.expect(200).await["state"], "failed");
+    let trail = world.get("/v1/audit?action=turn.drop").await.expect(200).await;
+    assert_eq!(trail["items"][0]["action"], "turn.drop", "{trail}");
+    let answered = format!("{address}/drop");
+    world.post(&answered, json!({})).await.problem("conflict").await;
     let again = format!("{}/retry", address);
     world.post(&again, json!({})).await.problem("conflict").await;
     world.get("/v1/turns").await.problem("invalid_request").await;

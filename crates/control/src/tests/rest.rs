@@ -113,6 +113,54 @@ async fn a_hundred_knocks_are_one_wake() {
     assert_eq!(generation.0, 3);
 }
 
+async fn hold(world: &World, seconds: u32) -> super::Reply {
+    let headers = [("content-type", "application/json")];
+    let body = json!({ "seconds": seconds }).to_string();
+    world.ask("PUT", "/v1/agents/scout/hold", &headers, body).await
+}
+
+#[tokio::test]
+async fn one_that_is_held_stays_awake_until_then_or_until_its_owner_says_otherwise() {
+    let mut world = World::new().await;
+    sleepy(&world, "scout", json!({})).await;
+    world.until("scout", "asleep").await;
+    for seconds in [0, 86_401] {
+        hold(&world, seconds).await.problem("invalid_request").await;
+    }
+    let held = hold(&world, 60).await.expect(200).await;
+    assert!(held["held_until"].is_string(), "{held}");
+    world.until("scout", "running").await;
+    // It outlives the control that was told.
+    world.kill().await;
+    world.start().await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    world.until("scout", "running").await;
+    world.until("scout", "asleep").await;
+    let agent = world.get("/v1/agents/scout").await.expect(200).await;
+    assert_eq!(
+        (&agent["held_until"], &agent["revision"]),
+        (&json!(null), &json!(1))
+    );
+
+    hold(&world, 86_400).await.expect(200).await;
+    world.delete("/v1/agents/scout/hold").await.expect(200).await;
+    world.until("scout", "asleep").await;
+
+    hold(&world, 86_400).await.expect(200).await;
+    world.until("scout", "running").await;
+    let told = patch(&world, "scout", json!({"intent": "sleep"}))
+        .await
+        .expect(200)
+        .await;
+    assert_eq!(told["held_until"], json!(null));
+    world.until("scout", "asleep").await;
+    patch(&world, "scout", json!({"intent": "run"}))
+        .await
+        .expect(200)
+        .await;
+    world.until("scout", "asleep").await;
+}
+
 #[tokio::test]
 async fn one_that_only_its_owner_wakes_says_so() {
     let world = World::new().await;

@@ -207,6 +207,8 @@ async fn a_runtime_that_does_not_come_up_is_given_up_and_said_so() {
     world.spares = SparePool { openclaw: 0, lite: 1 };
     world.bridges.set_newcomers(RuntimeState::Starting);
     world.start().await;
+    // It is waited for that long.
+    tokio::time::sleep(std::time::Duration::from_secs(10 * 60)).await;
     wait("it to be given up", || async {
         let host = world.get("/v1/host").await.json().await;
         let waiting = host["spares"][0]["waiting"]

@@ -1,6 +1,7 @@
 //! `creel agent …`: what an org owns.
 
 mod create;
+mod hold;
 mod ls;
 mod power;
 mod rest;
@@ -32,6 +33,12 @@ pub(crate) enum AgentCommand {
     Start(power::PowerArgs),
     /// Put an agent to rest until somebody needs it
     Sleep(power::PowerArgs),
+    Hold(hold::HoldArgs),
+    /// Keep an agent awake no longer
+    Release {
+        /// Name or id
+        agent: String,
+    },
     /// Stop an agent; its volume is kept
     Stop(power::PowerArgs),
     /// Make an agent's sandbox anew; its volume is kept
@@ -47,6 +54,8 @@ pub(crate) async fn run(command: AgentCommand, context: &Context) -> Result<()> 
         AgentCommand::Set(args) => set::run(args, context).await,
         AgentCommand::Start(args) => power::start(&args, context).await,
         AgentCommand::Sleep(args) => power::sleep(&args, context).await,
+        AgentCommand::Hold(args) => hold::hold(&args, context).await,
+        AgentCommand::Release { agent } => hold::release(&agent, context).await,
         AgentCommand::Stop(args) => power::stop(&args, context).await,
         AgentCommand::Restart(args) => power::restart(&args, context).await,
         AgentCommand::Rm(args) => rm::run(&args, context).await,

@@ -56,6 +56,12 @@ fn describe(agent: &Agent, memory: Option<AgentMemory>, now: Timestamp) -> Strin
         };
         lines.push(("own job", format!("{at:.0} ({due})")));
     }
+    if let Some(until) = agent.held_until {
+        lines.push((
+            "kept awake",
+            format!("until {until:.0} (for {})", units::age(now, until)),
+        ));
+    }
     let used = memory.map(used).unwrap_or_default();
     lines.push(("memory", units::bytes(agent.limits.memory_bytes) + &used));
     lines.push((
