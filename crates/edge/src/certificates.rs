@@ -255,3 +255,19 @@ fn config(pem: &[u8], challenge: bool) -> io::Result<Arc<ServerConfig>> {
     };
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_names_are_remembered_and_no_more() {
+        let certificates = Certificates::new(Leases::new("/nowhere".into()));
+        for number in 0..REMEMBERED * 2 + 1 {
+            let at = Instant::now();
+            certificates.keep(&number.to_string(), Heard::None { at });
+        }
+        let there = certificates.heard().len();
+        assert!((1..=REMEMBERED).contains(&there), "{there}");
+    }
+}
