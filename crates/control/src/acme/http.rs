@@ -43,6 +43,14 @@ impl Authority {
         })
     }
 
+    /// The same authority, for one order: what it wishes there is no other's.
+    pub(super) fn for_one(&self) -> Self {
+        Self {
+            http: self.http.clone(),
+            wait_s: Arc::default(),
+        }
+    }
+
     /// How long it wants to be left alone, if it has just said so.
     pub(super) fn take_wait(&self) -> Option<Duration> {
         match self.wait_s.swap(0, Ordering::Relaxed) {

@@ -132,7 +132,8 @@ async fn tried(control: &Control, acme: &Acme, host: &str) -> Result<(), creel_s
     {
         return Ok(());
     }
-    let obtained = tokio::time::timeout(ORDER_WITHIN, order::obtain(control, acme, host)).await;
+    let authority = acme.authority.for_one();
+    let obtained = tokio::time::timeout(ORDER_WITHIN, order::obtain(control, acme, &authority, host)).await;
     let problem = match obtained {
         Ok(Ok(new)) => {
             tracing::info!(host, until = %new.not_after, "a certificate was got");
@@ -142,8 +143,7 @@ async fn tried(control: &Control, acme: &Acme, host: &str) -> Result<(), creel_s
         Err(_) => Problem::Late,
     };
     let before = platform.certificate(host).await?;
-    let wish = acme
-        .authority
+    let wish = authority
         .take_wait()
         .and_then(|wait| SignedDuration::try_from(wait).ok());
     let pause = pause(before.map_or(0, |before| before.failures), jitter()).max(wish.unwrap_or_default());

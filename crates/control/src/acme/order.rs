@@ -10,14 +10,19 @@ use instant_acme::{
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{Acme, Problem, validity::validity};
+use super::{Acme, Problem, http::Authority, validity::validity};
 use crate::Control;
 
 /// For the authority to look at what it is to find, and again to write the certificate.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-pub(super) async fn obtain(control: &Control, acme: &Acme, host: &str) -> Result<NewCertificate, Problem> {
-    let account = account(control, acme).await?;
+pub(super) async fn obtain(
+    control: &Control,
+    acme: &Acme,
+    authority: &Authority,
+    host: &str,
+) -> Result<NewCertificate, Problem> {
+    let account = account(control, acme, authority).await?;
     let names = [Identifier::Dns(host.to_owned())];
     let mut order = account.new_order(&NewOrder::new(&names)).await?;
     offer(control, acme, host, &mut order).await?;
@@ -44,10 +49,10 @@ fn renewal(from: Timestamp, until: Timestamp) -> Timestamp {
 }
 
 /// Who we are there: known from before, or made now.
-async fn account(control: &Control, acme: &Acme) -> Result<Account, Problem> {
+async fn account(control: &Control, acme: &Acme, authority: &Authority) -> Result<Account, Problem> {
     let platform = control.store.platform();
     let directory = &acme.settings.directory;
-    let builder = || Account::builder_with_http(Box::new(acme.authority.clone()));
+    let builder = || Account::builder_with_http(Box::new(authority.clone()));
     let kept = match platform.acme_account(directory).await? {
         Some(kept) => kept,
         None => {
