@@ -5,7 +5,7 @@
 packages=(build-essential busybox-static ca-certificates crun e2fsprogs mmdebstrap runc)
 # Tests and benches start private servers from its programs.
 # Scenarios open the page in a real browser.
-test_packages=(chromium fonts-dejavu-core postgresql)
+test_packages=(chromium fonts-dejavu-core pebble postgresql)
 
 say() { printf '%s\n' "$*" >&2; }
 

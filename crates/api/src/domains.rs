@@ -32,7 +32,20 @@ pub struct Domain {
     pub next_check_at: Option<Timestamp>,
     /// What is to be set at whoever runs DNS for the domain: the proof first, then where the name points.
     pub records: Vec<DnsRecord>,
+    /// Absent: Creel gets none for it, because it is not verified or certificates come from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<DomainCertificate>,
     pub created_at: Timestamp,
+}
+
+/// The certificate that Creel gets for a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DomainCertificate {
+    /// Until when it is good. Absent: it was not got yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
+    /// Why the last attempt to get it, or to get it anew, came to nothing. Empty: it did not.
+    pub problem: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -38,7 +38,7 @@ pub use devices::{
     ApproveDevice, AskForDevice, Device, DeviceAuthorization, DeviceCode, DeviceList, DeviceRequest,
     DeviceToken, TokenType, UserCode,
 };
-pub use domains::{DnsRecord, Domain, DomainList, DomainStatus, PutDomain};
+pub use domains::{DnsRecord, Domain, DomainCertificate, DomainList, DomainStatus, PutDomain};
 pub use events::{Event, EventList};
 pub use files::{Entry, EntryKind, EntryList, Exec, ExecResult, LogLine};
 pub use members::{

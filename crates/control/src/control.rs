@@ -14,6 +14,7 @@ use creel_store::Store;
 
 use crate::{
     OrgVaults, PublicUrl,
+    acme::Acme,
     domains::Domains,
     edge::AgentUrls,
     http::failure::{Answer, Failure},
@@ -55,6 +56,8 @@ pub(crate) struct Control {
     pub(crate) public_url: PublicUrl,
     pub(crate) agent_urls: AgentUrls,
     pub(crate) domains: Domains,
+    /// None: certificates come from files, or there are none.
+    pub(crate) acme: Option<Acme>,
     pub(crate) sign_up: SignUpMode,
     pub(crate) signing: Signing,
     pub(crate) issuers: Issuers,

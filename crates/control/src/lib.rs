@@ -8,6 +8,7 @@
 //! scheduler                            what the clock says, to agents
 //! spares                               sandboxes made ahead of need
 //! turns ─▶ bridge                      messages to their end, through crashes
+//! acme                                 certificates for the names that lead here
 //! domains                              owners' own names, proven in DNS
 //! edge                                 who may come to an agent's ports, and leases that keep it awake
 //! uplink ◀─ sandbox                    model calls and the refusal of everything else
@@ -23,6 +24,7 @@
 //! store. Any of it may be killed at any time.
 #![forbid(unsafe_code)]
 
+mod acme;
 mod control;
 mod domains;
 mod edge;
@@ -51,6 +53,7 @@ mod turns;
 mod uplink;
 mod vault;
 
+pub use acme::{AcmeSettings, ORDERS_PER_HOUR};
 pub use creel_api::SignUpMode;
 pub use domains::{Dns, LOOKUP_WITHIN, LookupError, MAX_TXT_BYTES, MAX_TXT_RECORDS, TxtLookup, TxtRecords};
 pub use edge::{BadAgentDomain, Names};

@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     BadAgentDomain, BadPublicUrl, Control, OrgVaults, PublicUrl, SignUpMode,
+    acme::{self, Acme, AcmeSettings},
     domains::{self, Domains, TxtLookup},
     edge::{self, AgentUrls, Names},
     housekeeping,
@@ -60,6 +61,8 @@ pub struct Options {
     pub dns: Arc<dyn TxtLookup>,
     /// How many sandboxes are kept ready for new agents; at most [`creel_domain::MAX_SPARES`] of each runtime.
     pub spares: SparePool,
+    /// None: no certificates are got.
+    pub acme: Option<AcmeSettings>,
 }
 
 /// How people get in, and how mail reaches them.
@@ -136,6 +139,8 @@ pub enum Error {
     PublicUrl(#[from] BadPublicUrl),
     #[error(transparent)]
     AgentDomain(#[from] BadAgentDomain),
+    #[error("the client for the certificate authority could not be made: {0}")]
+    Acme(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("{0}")]
     Refused(String),
 }
@@ -184,6 +189,7 @@ impl Service {
             audit_retention_days,
             dns,
             spares,
+            acme,
         } = options;
         let first = store.platform().first_owner().await?;
         let http = fetch::client().map_err(|error| Error::Refused(error.to_string()))?;
@@ -214,6 +220,10 @@ impl Service {
             public_url,
             agent_urls,
             domains: Domains::new(dns),
+            acme: acme
+                .map(Acme::new)
+                .transpose()
+                .map_err(|error| Error::Acme(error.into()))?,
             sign_up: people.sign_up,
             turns,
             store,
@@ -275,6 +285,7 @@ impl Service {
         let scheduler = AbortOnDropHandle::new(tokio::spawn(scheduler::run(Arc::clone(&control))));
         let domains = AbortOnDropHandle::new(tokio::spawn(domains::run(Arc::clone(&control))));
         let spares = AbortOnDropHandle::new(tokio::spawn(spares::run(Arc::clone(&control))));
+        let certificates = AbortOnDropHandle::new(tokio::spawn(acme::run(Arc::clone(&control))));
         let mails: Vec<_> = (0..SENDERS)
             .map(|_| AbortOnDropHandle::new(tokio::spawn(mail::run(Arc::clone(&control)))))
             .collect();
@@ -297,6 +308,7 @@ impl Service {
             ended = scheduler => ended_early("the scheduler", ended)?,
             ended = domains => ended_early("the check of domains", ended)?,
             ended = spares => ended_early("the keeper of spares", ended)?,
+            ended = certificates => ended_early("the getting of certificates", ended)?,
             (ended, ..) = futures_util::future::select_all(mails) => ended_early("the sender of mails", ended)?,
         }
         control.turns.drain().await;

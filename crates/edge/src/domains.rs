@@ -150,7 +150,8 @@ impl Domains {
         Some(serves)
     }
 
-    fn may_ask(&self, address: IpAddr, now: Instant) -> Result<(), Refusal> {
+    /// Whether a question about a name that is not known may be asked for whoever comes from there.
+    pub(crate) fn may_ask(&self, address: IpAddr, now: Instant) -> Result<(), Refusal> {
         let network = network(address.to_canonical());
         let mut of_one = lock(&self.of_one);
         if of_one.len() >= REMEMBERED && !of_one.contains_key(&network) {

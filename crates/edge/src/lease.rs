@@ -18,8 +18,8 @@ use std::{
 use bytes::{Buf as _, Bytes, BytesMut};
 use creel_domain::DomainName;
 use creel_protocol::edge::{
-    ALIVE_EVERY, Enter, Entered, Face, Hidden, Knock, LINE_BYTES, LeaseEvent, NameAnswer, NameAsked, Place,
-    Refused, Shown, Waking,
+    ALIVE_EVERY, CertificateAnswer, CertificateAsked, ChallengeAnswer, ChallengeAsked, Enter, Entered, Face,
+    Hidden, Knock, LINE_BYTES, LeaseEvent, NameAnswer, NameAsked, Place, Refused, Shown, Waking,
 };
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -47,6 +47,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// For an answer to a question that is no lease.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The longest such answer: a chain of certificates with its key.
+const ANSWER_BYTES: usize = 64 * 1024;
 /// Requests a second of one lease, and how many may come at once.
 const RATE: u32 = 1000;
 const BURST: u32 = 2000;
@@ -199,7 +201,7 @@ impl Leases {
     }
 
     async fn listen(&self, lease: &Lease, knock: &Knock) -> io::Result<End> {
-        let (mut body, _connection) = self.ask("/v1/lease", knock).await?;
+        let (mut body, _connection) = self.ask("/v1/lease", knock, ANSWER_WITHIN).await?;
         if body.0 != StatusCode::OK {
             return Err(io::Error::other(format!("control answers {}", body.0)));
         }
@@ -256,6 +258,7 @@ impl Leases {
         &self,
         path: &str,
         question: &impl serde::Serialize,
+        within: Duration,
     ) -> io::Result<((StatusCode, Incoming), Connection)> {
         let stream = UnixStream::connect(&self.socket).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
@@ -270,7 +273,7 @@ impl Leases {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(serde_json::to_vec(question)?)))
             .map_err(io::Error::other)?;
-        let answer = timeout(ANSWER_WITHIN, sender.send_request(request)).await;
+        let answer = timeout(within, sender.send_request(request)).await;
         let answer = answer.map_err(|_| io::Error::other("control does not answer"))?;
         let (head, body) = answer.map_err(io::Error::other)?.into_parts();
         Ok(((head.status, body), connection))
@@ -279,23 +282,49 @@ impl Leases {
     /// Whether an owner's name leads to an agent; an error: control does not say.
     pub(crate) async fn serves(&self, name: &DomainName) -> io::Result<bool> {
         let question = NameAsked { name: name.clone() };
+        let answer: NameAnswer = self.told("/v1/name", &question, ANSWER_WITHIN).await?;
+        Ok(answer.served)
+    }
+
+    /// What to show to whoever comes to a name over TLS; an error: control does not say.
+    pub(crate) async fn certificate(
+        &self,
+        asked: &CertificateAsked,
+        within: Duration,
+    ) -> io::Result<CertificateAnswer> {
+        self.told("/v1/certificate", asked, within).await
+    }
+
+    /// What an authority looks for over plain HTTP.
+    pub(crate) async fn challenge(&self, asked: &ChallengeAsked) -> io::Result<Option<String>> {
+        let answer: ChallengeAnswer = self.told("/v1/challenge", asked, ANSWER_WITHIN).await?;
+        Ok(answer.proof)
+    }
+
+    /// The answer to a question that is no lease.
+    async fn told<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        question: &impl serde::Serialize,
+        within: Duration,
+    ) -> io::Result<T> {
         let asked = async {
-            let ((status, body), _connection) = self.ask("/v1/name", &question).await?;
-            let body = Limited::new(body, LINE_BYTES).collect().await;
+            let ((status, body), _connection) = self.ask(path, question, within).await?;
+            let body = Limited::new(body, ANSWER_BYTES).collect().await;
             let body = body.map_err(io::Error::other)?.to_bytes();
             if status != StatusCode::OK {
                 return Err(io::Error::other(format!("control answers {status}")));
             }
-            io::Result::Ok(serde_json::from_slice::<NameAnswer>(&body)?.served)
+            io::Result::Ok(serde_json::from_slice(&body)?)
         };
-        let answer = timeout(ANSWER_WITHIN, asked).await;
+        let answer = timeout(within, asked).await;
         answer.map_err(|_| io::Error::other("control does not answer"))?
     }
 
     /// Lets a browser in.
     pub(crate) async fn enter(&self, enter: &Enter) -> Result<Entered, Refusal> {
         let asked = async {
-            let ((status, body), _connection) = self.ask("/v1/enter", enter).await?;
+            let ((status, body), _connection) = self.ask("/v1/enter", enter, ANSWER_WITHIN).await?;
             let body = Limited::new(body, LINE_BYTES).collect().await;
             let body = body.map_err(io::Error::other)?.to_bytes();
             io::Result::Ok(if status == StatusCode::OK {

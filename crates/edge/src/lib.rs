@@ -15,6 +15,7 @@
 mod agent;
 mod asked;
 mod body;
+mod certificates;
 mod domains;
 mod forward;
 mod headers;
@@ -41,6 +42,7 @@ pub use tls::{BadTls, TlsFiles};
 use agent::Visit;
 use asked::From;
 use body::Reply;
+use certificates::Certificates;
 use domains::Domains;
 use headers::About;
 use lease::Leases;
@@ -62,6 +64,8 @@ pub struct Options {
     pub names: Names,
     /// None: in the clear, which never leaves the host or ends at a proxy.
     pub tls: Option<TlsFiles>,
+    /// TLS with the certificates that control got.
+    pub acme: bool,
     pub trusted: TrustedProxies,
     pub shutdown: Shutdown,
 }
@@ -82,6 +86,8 @@ struct Edge {
     tls: Option<Tls>,
     leases: Arc<Leases>,
     domains: Domains,
+    /// None: TLS is not served, or with a certificate from files.
+    certificates: Option<Certificates>,
     guests: Arc<Guests>,
     shutdown: Shutdown,
 }
@@ -95,6 +101,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         trusted: options.trusted,
         tls: options.tls.map(Tls::new).transpose()?,
         domains: Domains::new(Arc::clone(&leases)),
+        certificates: options.acme.then(|| Certificates::new(Arc::clone(&leases))),
         leases,
         guests: Arc::default(),
         shutdown: options.shutdown,

@@ -3,16 +3,24 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use creel_protocol::edge::ChallengeAsked;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 
 use crate::{Edge, asked, body::Reply, names::For, refusal::Refusal};
 
 /// They are short.
 const CONNECTIONS: usize = 1024;
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Below which an authority looks for its proof.
+const CHALLENGE: &str = "/.well-known/acme-challenge/";
+const TOKEN_CHARS: usize = 256;
 
 pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -44,12 +52,41 @@ pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) {
     }
 }
 
+/// What an authority looks for under a name (RFC 8555, 8.3).
+async fn proof(edge: &Edge, peer: IpAddr, name: &str, token: &str) -> Response<Reply> {
+    if let Err(refusal) = edge.domains.may_ask(peer, Instant::now()) {
+        return refusal.answer(true);
+    }
+    let asked = ChallengeAsked {
+        name: name.to_ascii_lowercase(),
+        token: token.chars().take(TOKEN_CHARS).collect(),
+    };
+    match edge.leases.challenge(&asked).await {
+        Ok(Some(proof)) => {
+            let mut response = Response::new(Reply::whole(Bytes::from(proof)));
+            let kind = HeaderValue::from_static("application/octet-stream");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            response
+        }
+        Ok(None) => Refusal::nobody().answer(true),
+        Err(_) => Refusal::control_away().answer(true),
+    }
+}
+
 /// Only to names that are served here: nobody is sent on to somebody else by us.
 async fn elsewhere(edge: &Edge, peer: IpAddr, request: &Request<Incoming>) -> Response<Reply> {
     let authority = match asked::authority(request) {
         Ok(authority) => authority,
         Err(refusal) => return refusal.answer(true),
     };
+    if let Some(token) = request
+        .uri()
+        .path()
+        .strip_prefix(CHALLENGE)
+        .filter(|_| edge.certificates.is_some())
+    {
+        return proof(edge, peer, authority.host(), token).await;
+    }
     let served = match edge.names.read(&authority, request.uri().path()) {
         For::Unknown => Ok(false),
         For::Domain(name) => edge.domains.serves(&name, peer).await,

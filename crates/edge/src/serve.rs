@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Edge, body::Reply, pool::Pool};
+use crate::{Edge, body::Reply, certificates, pool::Pool};
 
 /// Connections altogether; the next ones are closed at once.
 pub(crate) const CONNECTIONS: usize = 16_384;
@@ -154,6 +154,15 @@ pub(crate) async fn serve(edge: Arc<Edge>, pool: Arc<Pool>, listener: TcpListene
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 async fn connection(edge: Arc<Edge>, pool: Arc<Pool>, stream: TcpStream, peer: SocketAddr) -> Outcome {
+    if edge.certificates.is_some() {
+        return match certificates::accept(&edge, stream).await? {
+            Some(stream) => {
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                spoken(edge, pool, stream, peer, true, http2).await
+            }
+            None => Ok(()),
+        };
+    }
     let Some(tls) = edge.tls.as_ref().map(crate::tls::Tls::acceptor) else {
         let http2 = timeout(HEAD_WITHIN, begins_http2(&stream)).await??;
         return spoken(edge, pool, stream, peer, false, http2).await;

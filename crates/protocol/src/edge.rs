@@ -6,6 +6,8 @@
 //! | `POST /v1/lease` | body [`Knock`]; answers JSON lines of [`LeaseEvent`] until one of them is the last |
 //! | `POST /v1/enter` | body [`Enter`]; answers [`Entered`], or [`Refused`] with its status |
 //! | `POST /v1/name` | body [`NameAsked`]; answers [`NameAnswer`] |
+//! | `POST /v1/certificate` | body [`CertificateAsked`]; answers [`CertificateAnswer`], perhaps after half a minute |
+//! | `POST /v1/challenge` | body [`ChallengeAsked`]; answers [`ChallengeAnswer`] |
 //!
 //! A lease is an answer that stays open. As long as it does, the agent does not fall asleep; whoever lets go of it has
 //! no more need. A control that dies takes its leases with it, and they are asked for again.
@@ -185,6 +187,41 @@ pub struct NameAsked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameAnswer {
     pub served: bool,
+}
+
+/// What to show to whoever comes to a name over TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateAsked {
+    pub name: String,
+    /// An authority wants its proof that the name is reached here.
+    pub challenge: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateAnswer {
+    Ready {
+        /// The chain, its own certificate first, then the key: PEM.
+        pem: Hidden,
+    },
+    /// There is none yet. Why, in a sentence.
+    Later { why: String },
+    /// There is nothing under this name.
+    Unknown,
+}
+
+/// What an authority looks for over plain HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeAsked {
+    pub name: String,
+    pub token: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeAnswer {
+    pub proof: Option<String>,
 }
 
 /// A browser may come from now on, showing this.

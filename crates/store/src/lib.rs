@@ -13,6 +13,7 @@ mod attempts;
 mod audit;
 mod browser_sessions;
 mod calls;
+mod certificates;
 mod database;
 mod devices;
 mod domains;
@@ -58,6 +59,9 @@ pub use attempts::MAX_ATTEMPT_KEYS;
 pub use audit::{AuditFault, AuditFaultKind, AuditFilter, AuditVerdict, StoredEntry, audit_hash};
 pub use browser_sessions::{FoundBrowserSession, NewBrowserSession, StoredBrowserSession};
 pub use calls::{CallResult, NewCall, UsageBy, UsageSum};
+pub use certificates::{
+    CertificateState, MAX_CERTIFICATES, MAX_CERTIFICATES_OF_ORG, NewCertificate, StoredCertificate,
+};
 pub use devices::{
     ApprovedDevice, DEVICE_REQUEST_FOR, DevicePoll, GUESSES_OF_ONE, LetInDevice, MAX_DEVICE_REQUESTS,
     MAX_DEVICE_REQUESTS_OF_ONE, NewDeviceRequest, StoredDevice, StoredDeviceRequest,

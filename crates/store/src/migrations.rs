@@ -47,6 +47,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     15 "0015_domains",
     16 "0016_spares",
     17 "0017_holds",
+    18 "0018_certificates",
 ];
 
 /// The schema version that this Creel brings.

@@ -2527,6 +2527,7 @@ export interface components {
         Domain: {
             agent: components["schemas"]["AgentId"];
             agent_name: components["schemas"]["Name"];
+            certificate?: components["schemas"]["DomainCertificate"] | null;
             /** Format: date-time */
             checked_at?: string | null;
             /** Format: date-time */
@@ -2559,6 +2560,16 @@ export interface components {
             state: components["schemas"]["DomainStatus"];
             /** @example https://chat.example.com */
             url: string;
+        };
+        /** @description The certificate that Creel gets for a domain. */
+        DomainCertificate: {
+            /**
+             * Format: date-time
+             * @description Until when it is good. Absent: it was not got yet.
+             */
+            not_after?: string | null;
+            /** @description Why the last attempt to get it, or to get it anew, came to nothing. Empty: it did not. */
+            problem: string;
         };
         DomainList: {
             items: components["schemas"]["Domain"][];

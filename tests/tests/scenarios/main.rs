@@ -1,5 +1,6 @@
 //! What a user lives through, over the real binaries.
 
+mod certificates;
 mod conversation;
 mod dashboard;
 mod domains;

@@ -111,6 +111,13 @@ fn records(domain: &Domain) -> String {
 
 /// What there is to say of a domain besides its state.
 fn remark(domain: &Domain) -> String {
+    if let Some(certificate) = domain
+        .certificate
+        .as_ref()
+        .filter(|certificate| !certificate.problem.is_empty())
+    {
+        return format!("{} {}", domain.url, certificate.problem);
+    }
     match (domain.state, domain.failing_since) {
         (DomainStatus::Verified, None) => domain.url.clone(),
         (DomainStatus::Verified, Some(since)) => format!(

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use creel_domain::{Rates, SparePool};
 
-use super::{edge::EdgeArgs, issuer::IssuerArgs, keys::KeysArgs, names::DnsArgs, people::PeopleArgs};
+use super::{
+    acme::AcmeArgs, edge::EdgeArgs, issuer::IssuerArgs, keys::KeysArgs, names::DnsArgs, people::PeopleArgs,
+};
 
 pub(crate) const DEFAULT_DATA: &str = "/var/lib/creel";
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7300";
@@ -36,6 +38,8 @@ pub(crate) struct UpArgs {
     pub(crate) database: Option<String>,
     #[command(flatten)]
     pub(crate) edge: EdgeArgs,
+    #[command(flatten)]
+    pub(crate) acme: AcmeArgs,
     #[command(flatten)]
     pub(crate) dns: DnsArgs,
     #[command(flatten)]

@@ -79,6 +79,7 @@ async fn serve(args: ControlArgs, listener: UnixListener, parent: &UnixStream, t
         audit_retention_days: args.bounds.audit_retention.0,
         dns: Arc::new(Dns::new(args.dns.dns_server)),
         spares: args.bounds.spares,
+        acme: told.acme.map(Into::into),
     });
     let service = service.await.map_err(sentence)?;
     let handle = service.handle();

@@ -38,6 +38,7 @@ pub(super) fn run(args: &UpArgs, layout: &Layout) -> Result<()> {
     }
     command.envs(args.people.environment());
     command.envs(args.dns.environment());
+    command.envs(args.acme.environment());
     command.envs(args.edge.environment());
     command.envs(args.issuer.environment());
     // A Vault's token is in the environment already, if it is not in a file.

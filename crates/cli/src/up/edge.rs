@@ -38,12 +38,7 @@ pub(crate) struct EdgeArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "CREEL_TLS_KEY")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Where to answer plain HTTP with the address over HTTPS, such as 0.0.0.0:80
-    #[arg(
-        long,
-        value_name = "ADDR:PORT",
-        requires = "tls_cert",
-        env = "CREEL_LISTEN_HTTP"
-    )]
+    #[arg(long, value_name = "ADDR:PORT", env = "CREEL_LISTEN_HTTP")]
     pub(crate) listen_http: Option<SocketAddr>,
     /// Proxies in front of Creel whose word counts on who is behind them: 10.0.0.0/8,192.168.1.1
     #[arg(long, value_name = "NETWORKS", env = "CREEL_TRUSTED_PROXIES")]
@@ -70,12 +65,23 @@ impl EdgeArgs {
     }
 
     /// What cannot be used is better refused before anything is made.
-    pub(super) fn check(&self, people: &PeopleArgs) -> Result<()> {
-        let Some(files) = self.tls() else { return Ok(()) };
-        files.check().map_err(sentence)?;
+    pub(super) fn check(&self, people: &PeopleArgs, acme: bool) -> Result<()> {
+        match self.tls() {
+            Some(files) => files.check().map_err(sentence)?,
+            None if acme => {}
+            None if self.listen_http.is_some() => {
+                return Err(Failure::sentence(
+                    "--listen-http leads to HTTPS, which needs a certificate: --tls-cert and --tls-key, or --acme-email",
+                ));
+            }
+            None => return Ok(()),
+        }
         let url = people.public_url.as_deref().map(str::parse::<PublicUrl>);
         match url.transpose().map_err(sentence)? {
-            Some(url) if url.is_https() => Ok(()),
+            Some(url) if url.is_https() && (!acme || is_name(url.host())) => Ok(()),
+            Some(url) if url.is_https() => Err(Failure::sentence(
+                "an authority gives certificates for names in DNS: --public-url https://creel.example.com",
+            )),
             _ => Err(Failure::sentence(
                 "with a certificate, say by which https:// address people reach Creel: --public-url https://creel.example.com",
             )),
@@ -104,13 +110,14 @@ impl EdgeArgs {
     }
 
     /// What the child is told.
-    pub(super) fn flags(&self, names: &Names) -> Vec<String> {
+    pub(super) fn flags(&self, names: &Names, acme: bool) -> Vec<String> {
         let mut flags = vec![
             format!("--own={}", names.own),
             format!("--own-url={}", names.own_url),
         ];
         flags.extend(names.agents.iter().map(|domain| format!("--agents={domain}")));
         flags.extend(self.tls().map(|_| "--tls".to_owned()));
+        flags.extend(acme.then(|| "--acme".to_owned()));
         flags.extend(self.listen_http.map(|_| "--redirect".to_owned()));
         flags.extend(
             self.trusted_proxies
@@ -119,6 +126,10 @@ impl EdgeArgs {
         );
         flags
     }
+}
+
+fn is_name(host: &str) -> bool {
+    host.parse::<creel_domain::DomainName>().is_ok()
 }
 
 #[derive(Debug, clap::Args)]
@@ -140,6 +151,9 @@ pub(crate) struct EdgeProcessArgs {
     /// The certificate and its key lie where the parent puts them.
     #[arg(long)]
     tls: bool,
+    /// Certificates are asked of control.
+    #[arg(long)]
+    acme: bool,
     /// Standard output is a listener too.
     #[arg(long)]
     redirect: bool,
@@ -169,6 +183,7 @@ pub(crate) fn run(args: EdgeProcessArgs) -> Result<()> {
             agents: args.agents,
         },
         tls: args.tls.then(|| placed(&layout)),
+        acme: args.acme,
         trusted: args.trusted.0.parse().map_err(Failure::sentence)?,
         layout,
         shutdown: Shutdown::new(),

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{issuer::Issuer, keys::Keys, people::PeopleArgs};
+use super::{acme::AcmeTold, issuer::Issuer, keys::Keys, people::PeopleArgs};
 
 /// The longest line, in bytes.
 const LINE_BYTES: u64 = 16 * 1024;
@@ -20,6 +20,7 @@ pub(super) struct Told {
     /// The database's address, which may hold a password: no command line and no environment shows it.
     pub(super) database: Option<String>,
     pub(super) people: PeopleArgs,
+    pub(super) acme: Option<AcmeTold>,
     /// Whose JWTs are accepted.
     pub(super) issuer: Option<Issuer>,
     /// What wraps all keys; may hold a Vault's token.

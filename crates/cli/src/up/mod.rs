@@ -11,6 +11,7 @@
 //! started again, callers wait in the backlog instead of being refused.
 
 mod account;
+mod acme;
 mod args;
 mod backoff;
 mod bridge;

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     account::Account,
+    acme::AcmeTold,
     args::UpArgs,
     bridge, certificate,
     child::{Program, Wanted},
@@ -63,7 +64,8 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
     Place::parse(args.database.as_deref(), &layout.database()).map_err(sentence)?;
     let mut people = args.people.people()?;
     people.agent_domain.clone_from(&args.edge.agent_domain);
-    args.edge.check(&args.people)?;
+    args.edge.check(&args.people, args.acme.is_set())?;
+    let acme = args.acme.read(args.edge.listen_http.is_some())?;
     let issuer = args.issuer.read()?;
     let keys = args.keys.read()?;
     data::check_version(&layout)?;
@@ -103,6 +105,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<()> {
         layout,
         issuer,
         keys,
+        acme,
     };
     let owner = Owner::who_asked();
     // One thread: a child's death signal is tied to the thread that started it.
@@ -130,6 +133,7 @@ struct Host {
     bridge: std::path::PathBuf,
     issuer: Option<Issuer>,
     keys: Keys,
+    acme: Option<AcmeTold>,
 }
 
 impl Host {
@@ -150,7 +154,12 @@ impl Host {
 
     fn edge(&self, args: &UpArgs, names: &Names, listener: OwnedFd, redirect: Option<OwnedFd>) -> Program {
         let mut common = self.common();
-        common.extend(args.edge.flags(names).into_iter().map(Into::into));
+        common.extend(
+            args.edge
+                .flags(names, args.acme.is_set())
+                .into_iter()
+                .map(Into::into),
+        );
         Program {
             name: "edge",
             args: common,
@@ -191,6 +200,7 @@ impl Host {
                 people: args.people.clone(),
                 issuer: self.issuer.clone(),
                 keys: self.keys.clone(),
+                acme: self.acme.clone(),
             }),
             patience: CONTROL_PATIENCE,
         }
@@ -223,6 +233,7 @@ async fn tree(
     // Only what the certificate is for is reached over TLS without a complaint.
     let url = match args.edge.tls() {
         Some(_) => names.own_url.clone(),
+        None if args.acme.is_set() => names.own_url.clone(),
         None => format!("http://{}", reachable(address)),
     };
     if let Some(files) = args.edge.tls() {

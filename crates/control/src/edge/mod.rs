@@ -22,16 +22,20 @@ use axum::{
     routing::post,
 };
 use creel_daemon::{Peer, ServeOptions};
-use creel_protocol::edge::{Enter, Knock, LeaseEvent, NameAnswer, NameAsked, QUESTION_BYTES, Refused};
+use creel_protocol::edge::{
+    CertificateAsked, ChallengeAnswer, ChallengeAsked, Enter, Knock, LeaseEvent, NameAnswer, NameAsked,
+    QUESTION_BYTES, Refused,
+};
 use futures_util::StreamExt as _;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::ReceiverStream;
 
 pub(crate) use enter::{address, let_in};
+pub(crate) use right::published;
 pub(crate) use urls::AgentUrls;
 pub use urls::{BadAgentDomain, Names};
 
-use crate::{Control, http::failure::Failure};
+use crate::{Control, acme, http::failure::Failure};
 
 /// Leases of all agents together, and questions beside them.
 const CONNECTIONS: usize = 65_536;
@@ -50,6 +54,8 @@ pub(crate) fn routes(control: Arc<Control>) -> Router {
         .route("/v1/lease", post(lease))
         .route("/v1/enter", post(enter))
         .route("/v1/name", post(name))
+        .route("/v1/certificate", post(certificate))
+        .route("/v1/challenge", post(challenge))
         .layer(DefaultBodyLimit::max(QUESTION_BYTES))
         .layer(axum::middleware::from_fn(ours))
         .with_state(control)
@@ -100,6 +106,28 @@ async fn name(State(control): State<Arc<Control>>, Json(asked): Json<NameAsked>)
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
+}
+
+async fn certificate(State(control): State<Arc<Control>>, Json(asked): Json<CertificateAsked>) -> Response {
+    match acme::answer(&control, &asked).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(failure) => unsaid(&failure),
+    }
+}
+
+async fn challenge(State(control): State<Arc<Control>>, Json(asked): Json<ChallengeAsked>) -> Response {
+    match acme::challenge(&control, &asked.name, &asked.token).await {
+        Ok(proof) => Json(ChallengeAnswer { proof }).into_response(),
+        Err(failure) => unsaid(&failure),
+    }
+}
+
+fn unsaid(failure: &Failure) -> Response {
+    tracing::warn!(
+        reason = failure.detail(),
+        "what the edge asked could not be answered"
+    );
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 /// A failure in the words of the contract.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use creel_api::ErrorCode;
-use creel_domain::{Agent, DomainName, Intent, PortAccess, RateClass, Scope};
+use creel_domain::{Agent, DomainName, Intent, OrgId, PortAccess, RateClass, Scope};
 use creel_protocol::edge::{Face, Hidden, Knock, Shown};
 use creel_store::AccessBy;
 
@@ -102,6 +102,20 @@ pub(super) async fn door(control: &Control, agent: &Agent, port: Option<u16>) ->
                     .to_owned()
             }
         })),
+    }
+}
+
+/// The org of the agent behind a face, if there is something to come to.
+pub(crate) async fn published(control: &Control, face: &Face) -> Answer<Option<OrgId>> {
+    let found = async {
+        let (agent, port) = agent(control, face).await?;
+        door(control, &agent, port).await?;
+        Answer::Ok(agent.org)
+    };
+    match found.await {
+        Ok(org) => Ok(Some(org)),
+        Err(failure) if matches!(failure.code(), ErrorCode::NotFound | ErrorCode::UnknownHost) => Ok(None),
+        Err(failure) => Err(failure),
     }
 }
 

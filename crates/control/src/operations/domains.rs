@@ -24,7 +24,17 @@ fn missing(name: &str) -> Failure {
     ))
 }
 
-fn shown(control: &Control, label: &str, stored: StoredDomain) -> api::Domain {
+async fn shown(control: &Control, label: &str, stored: StoredDomain) -> Answer<api::Domain> {
+    let certificate = match stored.course.state.is_verified() {
+        true => {
+            control
+                .store
+                .platform()
+                .certificate_state(stored.name.as_str())
+                .await?
+        }
+        false => None,
+    };
     let state = stored.course.state;
     let proof = api::DnsRecord {
         kind: "TXT".to_owned(),
@@ -37,7 +47,7 @@ fn shown(control: &Control, label: &str, stored: StoredDomain) -> api::Domain {
         name: stored.name.to_string(),
         value,
     };
-    api::Domain {
+    Ok(api::Domain {
         url: control.agent_urls.of_domain(&stored.name),
         name: stored.name,
         agent: stored.agent,
@@ -54,13 +64,17 @@ fn shown(control: &Control, label: &str, stored: StoredDomain) -> api::Domain {
         checked_at: stored.checked_at,
         next_check_at: stored.course.next_check_at,
         records: vec![proof, pointer],
+        certificate: certificate.map(|state| api::DomainCertificate {
+            not_after: state.not_after,
+            problem: state.problem,
+        }),
         created_at: stored.created_at,
-    }
+    })
 }
 
 async fn one(control: &Control, caller: &Caller, stored: StoredDomain) -> Answer<api::Domain> {
     let label = control.store.org(caller.org).label(stored.agent).await?;
-    Ok(shown(control, &label, stored))
+    shown(control, &label, stored).await
 }
 
 /// A domain of the agent's.
@@ -92,7 +106,7 @@ pub(crate) async fn list(
             label.insert(org.label(stored.agent).await?);
         }
         let label = labels.get(&stored.agent).map_or("", String::as_str);
-        domains.push(shown(control, label, stored));
+        domains.push(shown(control, label, stored).await?);
     }
     Ok(domains)
 }

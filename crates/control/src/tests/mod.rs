@@ -5,6 +5,7 @@
 //! The store is on SQLite; with `CREEL_TEST_ENGINE=postgres`, on a private PostgreSQL. `script/test` runs both.
 
 mod access_tokens;
+mod acme;
 mod agents;
 mod audit;
 mod bad_input;
@@ -120,6 +121,8 @@ pub(crate) struct World {
     pub(crate) dns: Arc<dyn crate::TxtLookup>,
     /// How many sandboxes are kept ready, from the next start on.
     pub(crate) spares: SparePool,
+    /// Where certificates come from, from the next start on.
+    pub(crate) acme: Option<crate::AcmeSettings>,
     /// While it is open, tokio's own idea of when time may go by is overruled.
     _time: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -224,6 +227,7 @@ impl World {
             rates: None,
             dns: Arc::new(NothingInDns),
             spares: SparePool::default(),
+            acme: None,
             _time: None,
         }
     }
@@ -251,6 +255,7 @@ impl World {
             audit_retention_days: Some(400),
             dns: Arc::clone(&self.dns),
             spares: self.spares,
+            acme: self.acme.clone(),
         })
         .await
         .expect("a service");

@@ -24,8 +24,8 @@ use creel_edge::{Names, Options, TlsFiles, TrustedProxies};
 use creel_protocol::{
     Layout,
     edge::{
-        Enter, EnterWith, Entered, Hidden, Knock, LeaseEvent, NameAnswer, NameAsked, Place, Refused, Shown,
-        Waking,
+        CertificateAnswer, CertificateAsked, Enter, EnterWith, Entered, Hidden, Knock, LeaseEvent,
+        NameAnswer, NameAsked, Place, Refused, Shown, Waking,
     },
 };
 use creel_testkit::FakePorts;
@@ -54,8 +54,12 @@ pub(crate) struct FakeControl {
     pub(crate) open: AtomicUsize,
     /// Questions about owners' names.
     pub(crate) names: AtomicUsize,
-    /// Such questions come to nothing.
+    /// Such questions, and those about certificates, come to nothing.
     pub(crate) names_away: AtomicBool,
+    /// Questions about certificates.
+    pub(crate) certificates: AtomicUsize,
+    /// The one that there is for all names, with its key: PEM.
+    pub(crate) certificate: Mutex<String>,
     sandbox: Mutex<Option<SandboxId>>,
 }
 
@@ -167,6 +171,24 @@ async fn name(State(control): State<Arc<FakeControl>>, Json(asked): Json<NameAsk
     Json(NameAnswer { served }).into_response()
 }
 
+/// There is one for names that something was said about.
+async fn certificate(
+    State(control): State<Arc<FakeControl>>,
+    Json(asked): Json<CertificateAsked>,
+) -> Response {
+    control.certificates.fetch_add(1, Ordering::SeqCst);
+    if control.names_away.load(Ordering::SeqCst) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let known = control.moods.lock().expect("no panic").contains_key(&asked.name);
+    let pem = control.certificate.lock().expect("no panic").clone();
+    Json(match known && !asked.challenge {
+        true => CertificateAnswer::Ready { pem: Hidden(pem) },
+        false => CertificateAnswer::Unknown,
+    })
+    .into_response()
+}
+
 async fn enter(Json(enter): Json<Enter>) -> Response {
     match enter.with {
         EnterWith::Ticket(secret) | EnterWith::Link(secret) if secret.0 == "good" => Json(Entered {
@@ -195,6 +217,15 @@ impl World {
     }
 
     pub(crate) async fn with(platform: Router, tls: Option<TlsFiles>, trusted: &str) -> Self {
+        Self::build(platform, tls, false, trusted).await
+    }
+
+    /// With certificates that control gives.
+    pub(crate) async fn with_certificates(platform: Router) -> Self {
+        Self::build(platform, None, true, "").await
+    }
+
+    async fn build(platform: Router, tls: Option<TlsFiles>, acme: bool, trusted: &str) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let layout = Layout::new(home.path());
         let sandbox = SandboxId::from_uuid(uuid::Uuid::from_u128(7));
@@ -207,6 +238,7 @@ impl World {
             .route("/v1/lease", post(lease))
             .route("/v1/enter", post(enter))
             .route("/v1/name", post(name))
+            .route("/v1/certificate", post(certificate))
             .with_state(Arc::clone(&control));
         for (socket, router) in [(layout.edge_socket(), asked), (layout.control_socket(), platform)] {
             let listener = bind_unix(&socket, 0o600, None).expect("a socket");
@@ -215,7 +247,7 @@ impl World {
         }
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let scheme = if tls.is_some() || acme { "https" } else { "http" };
         let options = Options {
             layout: layout.clone(),
             listener,
@@ -226,6 +258,7 @@ impl World {
                 agents: Some("agents.test".to_owned()),
             },
             tls,
+            acme,
             trusted: trusted.parse::<TrustedProxies>().expect("networks"),
             shutdown: shutdown.clone(),
         };

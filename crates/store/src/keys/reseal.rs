@@ -106,6 +106,20 @@ const OF_PLATFORM: &[Column] = &[
         },
     },
     Column {
+        table: "certificates",
+        key: "host",
+        sealed: "sealed",
+        more: "",
+        place: |_, row| Ok((NOBODY, crate::certificates::place(row.text("id")?))),
+    },
+    Column {
+        table: "acme_accounts",
+        key: "directory",
+        sealed: "sealed",
+        more: "",
+        place: |_, row| Ok((NOBODY, crate::certificates::account_place(row.text("id")?))),
+    },
+    Column {
         table: "platform_providers",
         key: "id",
         sealed: "sealed_key",

@@ -74,6 +74,8 @@ const PLATFORM: &[(&str, &str)] = &[
     ("hosts", "SELECT"),
     // Whose domains are to be looked at again.
     ("domains", "SELECT"),
+    ("certificates", "SELECT, INSERT, UPDATE, DELETE"),
+    ("acme_accounts", "SELECT, INSERT, UPDATE (sealed, key_version)"),
     ("turns", "SELECT"),
     // The scheduler looks whose time has come.
     ("schedules", "SELECT"),

@@ -6,6 +6,7 @@ mod attempts;
 mod audit;
 mod browser_sessions;
 mod calls;
+mod certificates;
 mod crash;
 pub(crate) mod devices;
 mod domains;
