@@ -206,6 +206,7 @@ fn request(route: &Route, path: &str, token: &str) -> Request<Body> {
         ("PUT", "/v1/secrets/key") => {
             json!({"address": "http://127.0.0.1:9", "name": "wall", "token": "wall"})
         }
+        ("PUT", "/v1/agents/{agent}/hold") => json!({"seconds": 60}),
         ("POST", "/v1/agents/{agent}/share-links") => json!({"port": 3000}),
         ("PUT", path) if path.ends_with("/secrets/{secret}") => json!({"value": "wall"}),
         ("POST", "/v1/platform/providers") => json!({"name": "wall", "kind": "openai", "key": "sk-x"}),
