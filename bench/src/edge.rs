@@ -28,7 +28,11 @@ const UPSTREAM: &str = "require('http').createServer((q, a) => { a.setHeader('co
 pub(crate) async fn run(platform: &Platform) -> Result<()> {
     platform.agent("claw", Runtime::Openclaw).await;
     let node = "/opt/node/bin/node";
-    let begin = format!("({node} -e \"{UPSTREAM}\" >/dev/null 2>&1 &) ; sleep 1");
+    // In a session of its own it outlives the command that starts it.
+    let begin = format!(
+        "(setsid {node} -e \"{UPSTREAM}\" >/dev/null 2>&1 &) ; \
+         until bash -c '</dev/tcp/127.0.0.1/{PORT}' 2>/dev/null; do sleep 0.1; done"
+    );
     let begun = platform.shell("claw", &begin).await;
     ensure!(begun.exit_status == 0, "{begun:?}");
     let how = PublishPort {

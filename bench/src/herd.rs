@@ -29,8 +29,10 @@ pub(crate) async fn run(platform: &Platform) -> Result<()> {
     }
     let (herd, rest) = names.split_at(HERD);
     for name in herd {
-        let serve =
-            format!("mkdir -p www && echo {name} > www/index.html && httpd -p 127.0.0.1:{PORT} -h www");
+        let serve = format!(
+            "mkdir -p www && echo {name} > www/index.html && httpd -p 127.0.0.1:{PORT} -h www && \
+                 until wget -Y off -q -O /dev/null http://127.0.0.1:{PORT}/; do sleep 0.01; done"
+        );
         let served = platform.shell(name, &serve).await;
         ensure!(served.exit_status == 0, "{served:?}");
         let how = PublishPort {
