@@ -95,6 +95,15 @@ pub(crate) async fn find(tx: &mut Tx, org: OrgId, agent: AgentId) -> Result<Agen
     Ok(AgentRow::try_from(row.ok_or(Error::NotFound("agent"))?)?.0)
 }
 
+/// The same, for what is only done to an agent that is not being deleted.
+pub(crate) async fn find_kept(tx: &mut Tx, org: OrgId, agent: AgentId) -> Result<Agent, Error> {
+    let found = find(tx, org, agent).await?;
+    match found.intent {
+        Intent::Delete => Err(Error::Deleting),
+        Intent::Run | Intent::Sleep | Intent::Stop => Ok(found),
+    }
+}
+
 async fn list(tx: &mut Tx, sql: &str, values: &[crate::rows::Value]) -> Result<Vec<Agent>, Error> {
     let rows = tx.rows(sql, values).await?;
     rows.into_iter()
@@ -411,10 +420,7 @@ impl Org {
         let (org, now) = (self.id, self.store.now());
         self.write(move |tx| {
             Box::pin(async move {
-                let before = find(tx, org, agent).await?;
-                if before.intent == Intent::Delete {
-                    return Err(Error::Deleting);
-                }
+                let before = find_kept(tx, org, agent).await?;
                 let sql = "UPDATE agents SET held_until = $1 WHERE org_id = $2 AND id = $3";
                 tx.run(sql, values![until, org, agent]).await?;
                 let data = json!({ "name": before.name, "held_until": until });

@@ -1,9 +1,7 @@
 //! Domains of owners that lead to their agents. Any org may claim one; the one whose proof was found has its row in
 //! `hosts`, of which there is one for each name on the platform.
 
-use creel_domain::{
-    Act, Agent, AgentId, DomainCourse, DomainName, DomainState, Generation, Intent, Name, OrgId,
-};
+use creel_domain::{Act, Agent, AgentId, DomainCourse, DomainName, DomainState, Generation, Name, OrgId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -215,10 +213,7 @@ impl Org {
         let (org, now) = (self.id, self.store.now());
         self.write(move |tx| {
             Box::pin(async move {
-                let found = agents::find(tx, org, agent).await?;
-                if found.intent == Intent::Delete {
-                    return Err(Error::Deleting);
-                }
+                let found = agents::find_kept(tx, org, agent).await?;
                 match find(tx, org, &name).await? {
                     Some(there) if there.agent != agent => Err(Error::DomainElsewhere {
                         name,

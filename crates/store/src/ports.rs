@@ -1,6 +1,6 @@
 //! Ports of agents that are reached from outside.
 
-use creel_domain::{Act, AgentId, Intent, OrgId, PortAccess};
+use creel_domain::{Act, AgentId, OrgId, PortAccess};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -63,10 +63,7 @@ impl Org {
         let (org, now) = (self.id, self.store.now());
         self.write(move |tx| {
             Box::pin(async move {
-                let found = agents::find(tx, org, agent).await?;
-                if found.intent == Intent::Delete {
-                    return Err(Error::Deleting);
-                }
+                let found = agents::find_kept(tx, org, agent).await?;
                 let there = list(tx, org, agent).await?;
                 let before = there.iter().find(|other| other.port == port).copied();
                 if before.is_none() && there.len() as u64 >= MAX_PORTS {

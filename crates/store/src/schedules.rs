@@ -1,7 +1,7 @@
 //! Schedules: what an agent is told by the clock. A change, its next planned time and the entry that tells of it are one
 //! transaction.
 
-use creel_domain::{Act, AgentId, Generation, Intent, Name, OrgId, Schedule, ScheduleId, ScheduleSpec};
+use creel_domain::{Act, AgentId, Generation, Name, OrgId, Schedule, ScheduleId, ScheduleSpec};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -118,9 +118,7 @@ impl Org {
         };
         self.write(move |tx| {
             Box::pin(async move {
-                if agents::find(tx, org, agent).await?.intent == Intent::Delete {
-                    return Err(Error::Deleting);
-                }
+                agents::find_kept(tx, org, agent).await?;
                 let sql = "SELECT COUNT(*) AS there FROM schedules WHERE org_id = $1 AND agent_id = $2";
                 let there = tx.row(sql, values![org, agent]).await?;
                 if there.map_or(Ok(0), |row| row.count("there"))? >= MAX_SCHEDULES {

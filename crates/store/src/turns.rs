@@ -4,7 +4,7 @@
 //! Here is what was asked, and in the end what came of it.
 
 use creel_domain::{
-    Act, AgentId, Intent, OrgId, ScheduleId, SessionName, ToolRecord, Turn, TurnFailure, TurnId, TurnStatus,
+    Act, AgentId, OrgId, ScheduleId, SessionName, ToolRecord, Turn, TurnFailure, TurnId, TurnStatus,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -161,9 +161,7 @@ impl Org {
         };
         self.write(move |tx| {
             Box::pin(async move {
-                if agents::find(tx, org, agent).await?.intent == Intent::Delete {
-                    return Err(Error::Deleting);
-                }
+                agents::find_kept(tx, org, agent).await?;
                 made(tx, org, key.as_deref(), &turn.id.to_string()).await?;
                 begin(tx, org, &turn, None).await?;
                 Ok(turn)

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use creel_domain::{Agent, AgentState, Intent, Observed, Step, Target, next_steps};
+use creel_domain::{Agent, AgentState, BridgeHealth, Intent, Observed, SandboxId, Step, Target, next_steps};
 use creel_protocol::SupervisorError;
 use jiff::SignedDuration;
 use tokio::time::timeout;
@@ -132,26 +132,32 @@ async fn put_target(control: &Arc<Control>, agent: &Agent) {
 }
 
 async fn check_health(control: &Arc<Control>, agent: &Agent) {
-    let bridge = control.bridges.bridge(agent.sandbox);
-    let health = timeout(HEALTH_WITHIN, bridge.health()).await;
-    let now = control.clock.now();
-    if let Ok(Ok(health)) = &health {
+    let health = ask_health(control, agent.sandbox).await;
+    if let Some(health) = &health {
         rest::own_jobs::heard(control, agent, health).await;
     }
-    control.sightings.change(agent.sandbox, |sighting| match health {
-        Ok(Ok(mut value)) => {
-            // It comes from the inside: people read it.
-            value.runtime.detail = value
-                .runtime
-                .detail
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(500)
-                .collect();
+    note_health(control, agent.sandbox, health);
+}
+
+/// How its bridge says that a sandbox's runtime is; none: it does not say.
+pub(crate) async fn ask_health(control: &Control, sandbox: SandboxId) -> Option<BridgeHealth> {
+    let bridge = control.bridges.bridge(sandbox);
+    let mut health = timeout(HEALTH_WITHIN, bridge.health()).await.ok()?.ok()?;
+    // It comes from the inside: people read it.
+    let detail = health.runtime.detail.chars().filter(|c| !c.is_control());
+    health.runtime.detail = detail.take(500).collect();
+    Some(health)
+}
+
+/// Keeps what a bridge said, or that it said nothing.
+pub(crate) fn note_health(control: &Control, sandbox: SandboxId, health: Option<BridgeHealth>) {
+    let at = control.clock.now();
+    control.sightings.change(sandbox, |sighting| match health {
+        Some(value) => {
             sighting.failed_checks = 0;
-            sighting.health = Observed::Seen { value, at: now };
+            sighting.health = Observed::Seen { value, at };
         }
-        Ok(Err(_)) | Err(_) => sighting.failed_checks = sighting.failed_checks.saturating_add(1),
+        None => sighting.failed_checks = sighting.failed_checks.saturating_add(1),
     });
 }
 

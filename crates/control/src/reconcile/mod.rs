@@ -21,6 +21,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub(crate) use act::{ask_health, note_health};
 pub(crate) use look::Looker;
 
 use crate::{Control, Who, operations};

@@ -12,16 +12,18 @@ use std::{
     time::Duration,
 };
 
-use creel_domain::{
-    Depth, Limits, Observed, Runtime, SandboxId, Spare, SparePool, SpareState, SpareStep, next_spare_step,
-};
+use creel_domain::{Depth, Limits, Runtime, Spare, SparePool, SpareState, SpareStep, next_spare_step};
 use creel_protocol::ImageState;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, time::timeout};
 
 pub(crate) use memory::{HostMemory, Room};
 
-use crate::{Control, http::failure::Answer};
+use crate::{
+    Control,
+    http::failure::Answer,
+    reconcile::{ask_health, note_health},
+};
 
 /// While one is on its way, and while none is.
 const SOON: Duration = Duration::from_millis(200);
@@ -30,9 +32,8 @@ const LATER: Duration = Duration::from_secs(10);
 const APART: Duration = Duration::from_millis(50);
 /// After the store or the supervisor failed.
 const AGAIN: Duration = Duration::from_secs(2);
-/// For the supervisor and for a bridge to answer.
+/// For the supervisor to answer.
 const WITHIN: Duration = Duration::from_secs(10);
-const HEALTH_WITHIN: Duration = Duration::from_secs(5);
 /// After one could not be made; doubled each time in a row.
 const FIRST_WAIT_S: i64 = 15;
 const LAST_WAIT_S: i64 = 900;
@@ -154,7 +155,10 @@ async fn step(control: &Control, spare: &mut Spare) -> Answer<bool> {
             control.looker.look(control).await?;
         }
         SpareStep::PutTarget => put_target(control, spare).await?,
-        SpareStep::CheckHealth => check_health(control, spare.sandbox).await,
+        SpareStep::CheckHealth => {
+            let health = ask_health(control, spare.sandbox).await;
+            note_health(control, spare.sandbox, health);
+        }
         SpareStep::Offer => {
             if change(control, spare, SpareState::Ready, Depth::Frozen).await? {
                 control.spares.worked(spare.runtime);
@@ -207,18 +211,6 @@ async fn put_target(control: &Control, spare: &Spare) -> Answer<()> {
     }
     control.looker.look(control).await?;
     Ok(())
-}
-
-async fn check_health(control: &Control, sandbox: SandboxId) {
-    let bridge = control.bridges.bridge(sandbox);
-    let health = timeout(HEALTH_WITHIN, bridge.health()).await;
-    let at = control.clock.now();
-    control.sightings.change(sandbox, |sighting| {
-        sighting.health = match health {
-            Ok(Ok(value)) => Observed::Seen { value, at },
-            Ok(Err(_)) | Err(_) => Observed::Unknown,
-        };
-    });
 }
 
 /// Makes or removes one, if the pool is not of its size; whether it did.
